@@ -1,0 +1,106 @@
+# Every target sets itself up: it makes .venv and installs what it needs, and does so again only when setup.cfg, setup.py,
+# pyproject.toml or csrc/ change. `make demo` needs no development tools and installs none.
+
+VENV ?= .venv
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+JOBS ?= 2
+BENCHES ?= edge_sum
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+CORE := $(VENV)/.core
+DEV := $(VENV)/.dev
+NATIVE_SOURCES := $(wildcard csrc/* csrc/*/*)
+CPP := $(filter %.h %.cpp %.cu %.cuh,$(NATIVE_SOURCES))
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: help venv dev demo test test-fast format bench docs wheel clean
+.PHONY: lint lint-python lint-format lint-cpp lint-words lint-docstrings lint-imports lint-types
+
+help:
+	@echo "make demo      train for three minutes, super-resolve, draw"
+	@echo "make test      all tests and notebooks, with coverage (test-fast: without slow tests, notebooks and coverage)"
+	@echo "make lint      style, types, import rules, spelling (format: repair what can be repaired)"
+	@echo "make bench     benchmarks of the ops, written to benchmarks/results"
+	@echo "make docs      documentation, in docs/_build/html"
+	@echo "make wheel     one wheel for every Python, in dist"
+	@echo "make venv|dev  only install: for use | with the tools of development; make clean removes what was made"
+	@echo "TORCH='$(TORCH)' is installed first; give another requirement to change it, for instance TORCH=torch"
+
+venv: $(CORE)
+dev: $(DEV)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(CORE): setup.cfg setup.py pyproject.toml $(NATIVE_SOURCES) | $(BIN)/python
+	@echo "== installing $(TORCH) and geoops into $(VENV)"
+	$(PIP) "$(TORCH)" "setuptools>=77"
+	GEOOPS_WERROR=1 $(PIP) --no-build-isolation --editable ".[all]"
+	@$(BIN)/python -c "import geoops.ops as ops; print(ops.info())"
+	@$(BIN)/python -c "import gmsh" 2>/dev/null || echo "hint: gmsh, which makes the unit cells, does not import;" \
+	  "on Debian: apt-get install libglu1-mesa libxcursor1 libxft2 libxinerama1"
+	@touch $@
+
+# The extras of the installed package: nothing is compiled a second time.
+$(DEV): $(CORE)
+	@echo "== installing the tools of development into $(VENV)"
+	$(PIP) "geoops[test,docs,lint]"
+	@touch $@
+
+demo: $(CORE)
+	$(BIN)/python examples/demo.py $(DEMO)
+
+test: $(DEV)
+	@rm -f .coverage .coverage.*
+	$(PYTEST) -n $(JOBS) --cov --cov-report= --cov-fail-under=0
+	JAXTYPING_DISABLE=1 $(PYTEST) -m compile --cov --cov-append --cov-report= --cov-fail-under=0
+	$(PYTEST) -o addopts= -n $(JOBS) --nbval-lax --nbval-current-env notebooks
+	$(BIN)/coverage report
+
+test-fast: $(DEV)
+	$(PYTEST) -n $(JOBS) -m "not slow"
+
+# `make -k lint` goes on after a finding.
+lint: lint-python lint-format lint-cpp lint-words lint-docstrings lint-imports lint-types
+
+lint-python: $(DEV)
+	$(BIN)/ruff check .
+
+lint-format: $(DEV)
+	$(BIN)/ruff format --check .
+
+lint-cpp: $(DEV)
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+
+lint-words: $(DEV)
+	$(BIN)/codespell
+
+lint-docstrings: $(DEV)
+	$(BIN)/interrogate --quiet geoops
+
+lint-imports: $(DEV)
+	$(BIN)/lint-imports --config setup.cfg
+
+lint-types: $(DEV)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(DEV)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
+
+bench: $(CORE)
+	for name in $(BENCHES); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+docs: $(DEV)
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+wheel: $(CORE)
+	$(PIP) wheel
+	$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+clean:
+	rm -rf $(VENV) build dist docs/_build *.egg-info .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis geoops/_native

@@ -1,0 +1,138 @@
+"""One form for every figure that geoops reports: what ran, where, with which versions and how long it took."""
+
+import json
+import os
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PACKAGES = (
+    "geoops",
+    "torch",
+    "numpy",
+    "scipy",
+    "lightning",
+    "torch-geometric",
+    "scikit-fem",
+    "gmsh",
+    "pyvista",
+    "torch-scatter",
+)
+
+
+def hardware() -> str:
+    """Returns one line: processor, cores this process may use, memory, GPU."""
+    processor = platform.processor() or platform.machine()
+    for line in _lines("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            processor = line.split(":", 1)[1].strip()
+            break
+    parts = [processor, f"{len(os.sched_getaffinity(0))} cores", platform.machine()]
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemTotal"):
+            parts.append(f"{int(line.split()[1]) / 2**20:.0f} GiB")
+            break
+    if torch.cuda.is_available():
+        parts.append(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}")
+    return ", ".join(parts)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the installed packages that can change a figure."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def command() -> str:
+    """Returns the command line with paths relative to the repository, so that it can be repeated elsewhere."""
+    words = [str(Path(word).resolve().relative_to(ROOT)) if _inside(word) else word for word in sys.argv]
+    return shlex.join(["python", *words])
+
+
+class Record:
+    """Collects a result and writes it, with its circumstances, when the block ends without an error.
+
+    Args:
+        name: file name below ``benchmarks/results``, without suffix; folders are made.
+        seed: seed of everything random in the block, or None where nothing is random; it is also set here.
+
+    Example:
+        with Record("edge_sum", seed=0) as record:
+            record["rows"] = measure()
+    """
+
+    def __init__(self, name: str, *, seed: int | None = None):
+        self.path = RESULTS / f"{name}.json"
+        self.seed = seed
+        self.results: dict[str, Any] = {}
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.results[key] = value
+
+    def __enter__(self) -> "Record":
+        if self.seed is not None:
+            torch.manual_seed(self.seed)
+        self.begin = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            return
+        record = {
+            "command": command(),
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "seed": self.seed,
+            "hardware": hardware(),
+            "threads": torch.get_num_threads(),
+            "wall_seconds": round(time.perf_counter() - self.begin, 2),
+            "versions": versions(),
+            "results": self.results,
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(record, indent=2) + "\n")
+        temporary.replace(self.path)
+
+
+def compare_ms(*calls: Callable[[], object], repeats: int = 9) -> list[float]:
+    """Returns the median wall-clock time of each call in milliseconds.
+
+    The calls take turns, after one round to warm up, so that a busy moment of the machine does not fall on one of them.
+    """
+    times: list[list[float]] = [[] for _ in calls]
+    for turn in range(repeats + 1):
+        for call, seen in zip(calls, times, strict=True):
+            begin = time.perf_counter()
+            call()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn:
+                seen.append(1e3 * (time.perf_counter() - begin))
+    return [statistics.median(seen) for seen in times]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _inside(word: str) -> bool:
+    return Path(word).exists() and Path(word).resolve().is_relative_to(ROOT)

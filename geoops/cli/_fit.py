@@ -1,0 +1,269 @@
+"""fit, validate and test by recipes, on top of LightningCLI."""
+
+import logging
+import shlex
+import sys
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+
+from geoops import configs
+from geoops.data import MeshData
+from geoops.learning import (
+    AtomicCheckpointIO,
+    FitProgress,
+    HistoryWriter,
+    Surrogate,
+    export_bundle,
+    provenance,
+    read_bundle,
+    read_checkpoint,
+    write_json,
+)
+
+#: Lightning's advice that does not apply: batches come from memory, one endless epoch, steps that follow (seed, step).
+SILENT = (
+    ".*does not have many workers.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*You're resuming from a checkpoint that ended before the epoch ended.*",
+    ".*`max_epochs` was not set.*",
+    ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
+    ".*The `srun` command is available.*",
+    ".*but there is no lr scheduler.*",
+    ".*LightningCLI's args parameter is intended to run from within Python.*",
+    ".*GPU available but not used.*",
+)
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "check_val_every_n_epoch": None,
+    "enable_model_summary": False,
+    "gradient_clip_val": 1.0,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,
+    "val_check_interval": "00:00:01:00",
+}
+
+
+def run_fit(args: list[str]) -> int:
+    """Runs `fit`, `validate` or `test` with the rest of a command line."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in SILENT:
+        warnings.filterwarnings("ignore", message=message)
+    command = shlex.join(["geoops", *args])
+    resolved, name = resolve_recipes(args)
+    try:
+        FitCLI(resolved, name=name, command=command)
+    except ArgumentError as error:
+        sys.stderr.write(f"geoops: error: {' '.join(str(error).split())}\n")
+        return 2
+    return 0
+
+
+def resolve_recipes(args: list[str]) -> tuple[list[str], str]:
+    """Returns the command line with recipes as paths, and the name of the last recipe.
+
+    The first word after the command may be a recipe without `--config`.
+    """
+    command, *rest = args
+    if rest and not rest[0].startswith("-"):
+        rest = ["--config", *rest]
+    out, name = [command], "run"
+    i = 0
+    while i < len(rest):
+        word = rest[i]
+        flag, _, value = word.partition("=")
+        if flag in ("--config", "-c"):
+            if not value:
+                if i + 1 == len(rest):
+                    raise ValueError("--config needs a recipe: a YAML file or one of " + ", ".join(configs.names()))
+                i += 1
+                value = rest[i]
+            path = configs.find(value)
+            packaged = path.is_relative_to(configs.ROOT)
+            name = path.relative_to(configs.ROOT).with_suffix("").as_posix() if packaged else path.stem
+            out += ["--config", str(path)]
+        else:
+            out.append(word)
+        i += 1
+    return out, name
+
+
+class FitCLI(LightningCLI):
+    """LightningCLI with runs in folders, checkpoints that survive a kill, and a bundle at the end."""
+
+    def __init__(self, args: list[str], *, name: str, command: str):
+        self._default_name, self._command = name, command
+        quiet = {"exit_on_error": False}
+        super().__init__(
+            Surrogate,
+            MeshData,
+            args=args,
+            seed_everything_default=0,
+            trainer_defaults=TRAINER_DEFAULTS,
+            auto_configure_optimizers=False,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs={**quiet, **{c: quiet for c in self.subcommands()}},
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Returns the commands and the arguments of the trainer's methods that are not options."""
+        common = {"model", "datamodule", "weights_only", "ckpt_path"}
+        return {
+            "fit": common | {"train_dataloaders", "val_dataloaders"},
+            "validate": common | {"dataloaders", "verbose"},
+            "test": common | {"dataloaders", "verbose"},
+        }
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds the options of a run."""
+        help_checkpoint = "last, best, or a file: where fit goes on (from the start if there is none), what the others evaluate"
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help=help_checkpoint)
+        parser.add_argument("--name", type=str, default=self._default_name, help="name of the run, a folder under --runs")
+        parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
+        parser.add_argument("--threads", type=int | None, default=None, help="threads of torch")
+        parser.add_argument("--overwrite", type=bool, default=False, help="train again where the folder holds a run")
+        parser.add_argument("--save_every", type=float, default=60.0, help="seconds between checkpoints")
+        parser.add_argument("--save_every_steps", type=int | None, default=None, help="steps between checkpoints instead")
+
+    # Settings
+
+    def _option(self, name: str) -> Any:
+        return self.config[self.subcommand][name]
+
+    @property
+    def folder(self) -> Path:
+        """Folder of this run."""
+        return Path(self._option("runs")) / self._option("name")
+
+    def before_instantiate_classes(self) -> None:
+        """Applies `--threads`, finds the checkpoint, and guards an earlier run."""
+        if (threads := self._option("threads")) is not None:
+            if threads < 1:
+                raise ValueError(f"--threads must be at least 1, got {threads}")
+            torch.set_num_threads(threads)
+        checkpoints = self.folder / "checkpoints"
+        path = self._option("ckpt_path")
+        if self.subcommand != "fit":
+            path = path or "best"
+        if path in ("last", "best"):
+            path = str(checkpoints / f"{path}.ckpt")
+            if self.subcommand == "fit" and not Path(path).is_file():
+                path = None
+        if path is not None and not Path(path).is_file():
+            raise FileNotFoundError(f"no checkpoint {path}: train first, or give --ckpt_path")
+        if self.subcommand == "fit" and path is not None and path.endswith(".safetensors"):
+            raise ValueError(f"{path} is a bundle, which holds no state of training: resume from a .ckpt file")
+        if self.subcommand == "fit" and path is None and (checkpoints / "last.ckpt").is_file() and not self._option("overwrite"):
+            raise ValueError(
+                f"{self.folder} holds a run: resume it with --ckpt_path last, choose another --name, or say --overwrite true"
+            )
+        self.config[self.subcommand]["ckpt_path"] = path
+
+    def after_instantiate_classes(self) -> None:
+        """Takes the normaliser of the checkpoint, so that no training file is needed to evaluate it."""
+        path = self._option("ckpt_path")
+        if path is None:
+            return
+        if path.endswith(".safetensors"):
+            bundle = read_bundle(path)
+            self.model.adopt(bundle.network, bundle.meta["options"])
+            self.datamodule.load_state_dict({"normalizer": bundle.meta["normalizer"]})
+        else:
+            self.datamodule.load_state_dict(read_checkpoint(path)["MeshData"])
+
+    def instantiate_trainer(self, **kwargs: Any) -> Any:
+        """Builds the trainer with the logger, checkpoints and progress of the run."""
+        config = self.config_init[self.subcommand]["trainer"]
+        config["default_root_dir"] = config["default_root_dir"] or str(self.folder)
+        if self.subcommand == "fit":
+            if config["logger"] in (None, True):
+                config["logger"] = TensorBoardLogger(self.folder.parent, name=self.folder.name, version="")
+            config["callbacks"] = [*(config["callbacks"] or []), *self._callbacks()]
+        else:
+            config["logger"] = config["logger"] or False
+        config["plugins"] = [*_list(config["plugins"]), AtomicCheckpointIO()]
+        return super().instantiate_trainer(**kwargs)
+
+    def _callbacks(self) -> list[Any]:
+        folder, steps = self.folder / "checkpoints", self._option("save_every_steps")
+        when: dict[str, Any] = {"every_n_train_steps": steps}
+        if steps is None:
+            when = {"train_time_interval": timedelta(seconds=self._option("save_every"))}
+        common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "auto_insert_metric_name": False}
+        return [
+            FitProgress(),
+            HistoryWriter(self.folder / "metrics.json"),
+            ModelCheckpoint(filename="best", monitor="val/rel_l2", mode="min", **common),
+            ModelCheckpoint(filename="last", **when, **common),
+        ]
+
+    # Runs
+
+    def after_fit(self) -> None:
+        """Saves the end, evaluates, and writes `metrics.json` and the bundle."""
+        trainer, model, data = self.trainer, self.model, self.datamodule
+        trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
+        training = provenance(model, trainer, self._command)
+        results: dict[str, float] = {}
+        for split, run in (("val", trainer.validate), ("test", trainer.test)):
+            if data.files(split):
+                run(model, datamodule=data, verbose=False)
+                results |= model.metrics
+        if not trainer.is_global_zero:
+            return
+        write_json(self.folder / "metrics.json", {"training": training, "history": model.history, "results": results})
+        bundle = export_bundle(
+            self.folder / "model.safetensors",
+            model.network,
+            data.normalizer,
+            options=model.options,
+            weights=model.averaged_weights(),
+            training=training,
+            results=results,
+        )
+        _show(results, f"{self.folder}")
+        Console(stderr=True).print(f"wrote {bundle}", highlight=False, soft_wrap=True)
+
+    def after_validate(self) -> None:
+        """Shows the errors."""
+        if self.trainer.is_global_zero:
+            _show(self.model.metrics, self._option("ckpt_path"))
+
+    def after_test(self) -> None:
+        """Shows the errors."""
+        self.after_validate()
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        kwargs = super()._prepare_subcommand_kwargs(subcommand)
+        path = self._option("ckpt_path")
+        kwargs["ckpt_path"] = None if path is not None and path.endswith(".safetensors") else path
+        kwargs["weights_only"] = True
+        if subcommand != "fit":
+            kwargs["verbose"] = False
+        return kwargs
+
+
+def _show(results: dict[str, float], title: str) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in ("error", "mean", "median", "95th percentile"):
+        table.add_column(column, justify="left" if column == "error" else "right")
+    for name, mean in results.items():
+        if f"{name}_median" in results:
+            cells = [mean, results[f"{name}_median"], results[f"{name}_p95"]]
+            table.add_row(name, *(f"{100 * v:.3f} %" for v in cells))
+    Console().print(table)
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

@@ -1,0 +1,22 @@
+"""Meshes and point clouds, their boundaries, distances and measures."""
+
+from ._boundary import Facets as Facets
+from ._boundary import boundary_facets as boundary_facets
+from ._cells import Cells as Cells
+from ._cells import known_kinds as known_kinds
+from ._convert import as_mesh as as_mesh
+from ._convert import like as like
+from ._distance import distance as distance
+from ._distance import signed_distance as signed_distance
+from ._finite import check_finite as check_finite
+from ._interpolate import interpolate as interpolate
+from ._interpolate import interpolation_weights as interpolation_weights
+from ._measures import cell_measures as cell_measures
+from ._measures import edges as edges
+from ._measures import mean_edge_length as mean_edge_length
+from ._mesh import Mesh as Mesh
+from ._pointcloud import PointCloud as PointCloud
+from ._sampling import farthest_points as farthest_points
+from ._sampling import point_spacing as point_spacing
+from ._shapes import Shapes as Shapes
+from ._shapes import Sizes as Sizes

@@ -1,0 +1,12 @@
+"""Trained surrogates at work: load, predict on meshes, measure super-resolution."""
+
+from ._files import predict as predict
+from ._load import checkpoint_names as checkpoint_names
+from ._load import load as load
+from ._memory import parse_memory as parse_memory
+from ._predictor import Encoded as Encoded
+from ._predictor import Predictor as Predictor
+from ._report import SuperResReport as SuperResReport
+from ._report import SuperResRow as SuperResRow
+from ._report import superres_table as superres_table
+from ._superres import superres as superres

@@ -1,0 +1,35 @@
+"""Building blocks of networks, equivariant neural fields above all."""
+
+from ._attention import EquivariantAttention as EquivariantAttention
+from ._attention import Pairs as Pairs
+from ._embedding import FourierEmbedding as FourierEmbedding
+from ._embedding import FourierFeatures as FourierFeatures
+from ._encoder import TokenEncoder as TokenEncoder
+from ._enf import ENF as ENF
+from ._enf import LatentBlock as LatentBlock
+from ._enf import make_attention as make_attention
+from ._feedforward import FFN as FFN
+from ._feedforward import activation as activation
+from ._feedforward import mlp as mlp
+from ._inner_loop import context_gradient as context_gradient
+from ._inner_loop import inner_loop as inner_loop
+from ._invariants import BI_INVARIANTS as BI_INVARIANTS
+from ._invariants import BiInvariant as BiInvariant
+from ._invariants import Translation as Translation
+from ._invariants import bi_invariant as bi_invariant
+from ._latent_poses import LatentPoses as LatentPoses
+from ._poses import Poses as Poses
+from ._poses import body_frame as body_frame
+from ._poses import boundary_poses as boundary_poses
+from ._poses import frames_from_axis as frames_from_axis
+from ._poses import grid_poses as grid_poses
+from ._poses import join_poses as join_poses
+from ._poses import multiresolution_poses as multiresolution_poses
+from ._poses import place_poses as place_poses
+from ._poses import radial_frames as radial_frames
+from ._poses import token_poses as token_poses
+from ._relative import PairGeometry as PairGeometry
+from ._relative import RelativeAttention as RelativeAttention
+from ._relative import RelativeBlock as RelativeBlock
+from ._relative import Rotations as Rotations
+from ._separable import SeparableAttention as SeparableAttention

@@ -1,0 +1,47 @@
+"""Losses, metrics, training and bundles; networks come as arguments.
+
+What needs Lightning loads on first use, so that reading a bundle for inference stays quick.
+"""
+
+from typing import TYPE_CHECKING
+
+from ._bundle import Bundle as Bundle
+from ._bundle import export_bundle as export_bundle
+from ._bundle import read_bundle as read_bundle
+from ._losses import FieldScale as FieldScale
+from ._losses import mse as mse
+from ._losses import rel_l2 as rel_l2
+from ._losses import relative_errors as relative_errors
+from ._metrics import MetricRegion as MetricRegion
+from ._metrics import summarise as summarise
+from ._optimizers import MuonAdamW as MuonAdamW
+from ._schedule import warmup_cosine as warmup_cosine
+
+if TYPE_CHECKING:
+    from ._checkpoint_io import AtomicCheckpointIO as AtomicCheckpointIO
+    from ._checkpoint_io import read_checkpoint as read_checkpoint
+    from ._progress import FitProgress as FitProgress
+    from ._record import HistoryWriter as HistoryWriter
+    from ._record import provenance as provenance
+    from ._record import write_json as write_json
+    from ._surrogate import Surrogate as Surrogate
+
+_MODULES = {
+    "AtomicCheckpointIO": "_checkpoint_io",
+    "read_checkpoint": "_checkpoint_io",
+    "FitProgress": "_progress",
+    "HistoryWriter": "_record",
+    "provenance": "_record",
+    "write_json": "_record",
+    "Surrogate": "_surrogate",
+}
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,73 @@
+"""What a run leaves behind for tables and plots."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ._surrogate import Surrogate
+
+
+@final
+class HistoryWriter(Callback):
+    """Writes `metrics.json` after every validation: rows of step, elapsed seconds, losses and errors.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes the rows so far."""
+        if trainer.is_global_zero and isinstance(pl_module, Surrogate) and trainer.state.fn == "fit":
+            write_json(self.path, {"history": pl_module.history})
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(path)
+
+
+def provenance(surrogate: Surrogate, trainer: Trainer, command: str) -> dict[str, Any]:
+    """Returns how a network was trained: command, seed, steps, wall clock, hardware, threads, versions."""
+    import lightning
+
+    return {
+        "command": command,
+        "seed": trainer.datamodule.seed,
+        "steps": trainer.global_step,
+        "seconds": round(surrogate.elapsed, 1),
+        "processes": trainer.world_size,
+        "threads": torch.get_num_threads(),
+        "hardware": hardware(),
+        "train_files": len(trainer.datamodule.pack("train")),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "lightning": lightning.__version__,
+        },
+    }
+
+
+def hardware() -> str:
+    """Returns one line about processor, memory and accelerators."""
+    name = platform.processor() or platform.machine()
+    if sys.platform == "linux":
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    words = [f"{name}, {os.cpu_count()} cores"]
+    if hasattr(os, "sysconf"):
+        words.append(f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB")
+    words += [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return ", ".join(words)

@@ -1,0 +1,361 @@
+"""Training of any network on any folder: the LightningModule."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from geoops.data import FieldBatch, Normalizer
+from geoops.geometry import Sizes
+from geoops.models import Network
+
+from ._ema import Average
+from ._evaluate import Evaluation
+from ._losses import FieldScale, mse, rel_l2
+from ._metrics import MetricRegion
+from ._network_options import build, plain_options
+from ._optimizers import build_optimizer
+from ._schedule import stage_at, stage_ends, warmup_cosine
+
+CHECKPOINT_FORMAT = 1
+
+
+@final
+class Surrogate(LightningModule):
+    """Trains and evaluates a network; sizes, normaliser and batches come from the trainer's `MeshData`.
+
+    The budget is `max_steps` of the trainer, or `max_time` where that alone is given: the learning rate and the stages follow
+    elapsed / max_time then, which no second run repeats bit for bit. With `max_steps` a run is a function of seed and data: batch
+    i, its random draws and the global random state of step i derive from (seed, i) alone, and a resumed run ends with the same bits.
+    Evaluation and export use the averaged weights.
+
+    Args:
+        network: builds the network from the sizes of the data.
+        loss: `rel_l2`, the relative L2 error of each shape in physical units, or `mse` in normalised units.
+        optimizer: `adamw`, or `muon` for hidden matrices with AdamW for the rest.
+        lr: highest learning rate.
+        weight_decay: of matrices; biases and norms have none.
+        betas: of AdamW.
+        momentum: of Muon.
+        warmup: share of each stage in which the learning rate rises.
+        final_lr: share of `lr` that the cosine ends with.
+        ema: decay of the averaged weights; 0 for none.
+        stages: share of the budget for each stage of the network; equal by default.
+        stage_lr_scale: factor of the learning rate in stages.
+        regions: parts of the domain with a metric of their own.
+        decode_chunk: most query points in one decoding at evaluation.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[Sizes], Network],
+        *,
+        loss: Literal["rel_l2", "mse"] = "rel_l2",
+        optimizer: Literal["adamw", "muon"] = "adamw",
+        lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        betas: tuple[float, float] = (0.9, 0.99),
+        momentum: float = 0.95,
+        warmup: float = 0.03,
+        final_lr: float = 0.0,
+        ema: float = 0.999,
+        stages: dict[str, float] | None = None,
+        stage_lr_scale: dict[str, float] | None = None,
+        regions: list[MetricRegion] | None = None,
+        decode_chunk: int = 65536,
+    ):
+        super().__init__()
+        if loss not in ("rel_l2", "mse"):
+            raise ValueError(f"loss must be 'rel_l2' or 'mse', got {loss!r}")
+        if optimizer not in ("adamw", "muon"):
+            raise ValueError(f"optimizer must be 'adamw' or 'muon', got {optimizer!r}")
+        if not lr > 0:
+            raise ValueError(f"lr must be positive, got {lr}")
+        if not 0 <= warmup < 1:
+            raise ValueError(f"warmup is a share of the budget in [0, 1), got {warmup}")
+        self._factory = network
+        self._loss, self._optimizer = loss, optimizer
+        self._lr, self._weight_decay, self._betas, self._momentum = lr, weight_decay, tuple(betas), momentum
+        self._warmup, self._final_lr = warmup, final_lr
+        self._stage_shares, self._stage_lr_scale = stages, dict(stage_lr_scale or {})
+        self._regions, self._decode_chunk = list(regions or ()), decode_chunk
+        self.network: Network | None = None  # type: ignore[assignment]
+        self.options: dict[str, Any] = {}
+        self.average = Average(ema)
+        #: One row per validation: step, elapsed seconds, share of the budget, stage, losses and errors.
+        self.history: list[dict[str, Any]] = []
+        #: Last evaluation, by metric name.
+        self.metrics: dict[str, float] = {}
+        self._stage = -1
+        self._elapsed, self._started = 0.0, None
+        self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.double), 0
+
+    # Building
+
+    def setup(self, stage: str) -> None:
+        """Builds the network for the data."""
+        data = self.trainer.datamodule
+        if data is None:
+            raise ValueError("Surrogate needs a MeshData as datamodule: trainer.fit(surrogate, datamodule=data)")
+        if self.network is None:
+            # The weights depend on the seed only, not on what drew random numbers before.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(data.seed)
+                self.adopt(*build(self._factory, data.sizes))
+        data.with_nodes = getattr(self.network, "uses_nodes", True)
+        self._scale = FieldScale.of(data.normalizer)
+        if stage == "fit":
+            self._check_budget()
+
+    def adopt(self, network: Network, options: dict[str, Any]) -> None:
+        """Takes a network that was built already, for example that of a bundle.
+
+        Raises:
+            ValueError: stages, or options that a file cannot hold.
+        """
+        if unknown := set(self._stage_lr_scale) - set(network.stages):
+            raise ValueError(f"stage_lr_scale names {sorted(unknown)}, the network has {list(network.stages)}")
+        self._ends = stage_ends(network.stages, self._stage_shares)
+        self._stage_parameters = [network.stage_parameters(stage) for stage in network.stages]
+        self.network, self.options = network, plain_options(network, options)
+
+    def _check_budget(self) -> None:
+        trainer = self.trainer
+        if trainer.max_steps == -1 and self._timer() is None:
+            raise ValueError(
+                "training has no end: give trainer.max_steps or trainer.max_time (batches are counted in steps, not in epochs)"
+            )
+        if trainer.world_size > 1 and trainer._val_check_time_interval is not None:
+            raise ValueError(
+                "several processes cannot agree on the clock: validate by steps, for example --trainer.val_check_interval 500"
+            )
+        strategy = trainer.strategy
+        if len(self.network.stages) > 1 and isinstance(strategy, DDPStrategy):
+            if not strategy._ddp_kwargs.get("find_unused_parameters"):
+                raise ValueError(
+                    f"{type(self.network).__name__} trains in stages: use --trainer.strategy ddp_find_unused_parameters_true"
+                )
+
+    def configure_optimizers(self) -> Optimizer:
+        """Builds one optimiser whose groups remember the stages they belong to."""
+        members: dict[tuple[int, ...], list[nn.Parameter]] = {}
+        chosen = [{id(p) for p in parameters} for parameters in self._stage_parameters]
+        for p in self.network.parameters():
+            if stages := tuple(i for i, ids in enumerate(chosen) if id(p) in ids):
+                members.setdefault(stages, []).append(p)
+        return build_optimizer(
+            self._optimizer,
+            [(parameters, {"stages": list(stages)}) for stages, parameters in members.items()],
+            lr=self._lr,
+            weight_decay=self._weight_decay,
+            betas=self._betas,
+            momentum=self._momentum,
+        )
+
+    # The clock
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training so far, over all resumed parts, validation included."""
+        return self._elapsed + (time.monotonic() - self._started if self._started is not None else 0.0)
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent, in [0, 1]."""
+        if self.trainer.max_steps > 0:
+            return min(self.trainer.global_step / self.trainer.max_steps, 1.0)
+        timer = self._timer()
+        assert timer is not None
+        done = timer.time_elapsed()
+        total = done + (timer.time_remaining() or 0.0)
+        share = min(done / total, 1.0)
+        # Processes must agree on the learning rate.
+        return self.trainer.strategy.broadcast(share) if self.trainer.world_size > 1 else share
+
+    def _timer(self) -> Timer | None:
+        timers = (c for c in self.trainer.callbacks if isinstance(c, Timer))
+        return next((t for t in timers if t.time_remaining() is not None), None)
+
+    # Training
+
+    def on_train_start(self) -> None:
+        """Starts the clock; a fresh run enters its first stage at the first batch."""
+        self._started = time.monotonic()
+        if self._stage >= 0:
+            self._activate(self._stage)
+            self.average.follow(self.network, self._stage_parameters[self._stage])
+
+    def on_train_end(self) -> None:
+        """Stops the clock."""
+        self._elapsed, self._started = self.elapsed, None
+
+    def on_train_batch_start(self, batch: FieldBatch, batch_idx: int) -> None:
+        """Sets stage, learning rate and the random state of the step."""
+        progress = self.progress
+        wanted, local = stage_at(progress, self._ends)
+        while self._stage < wanted:
+            self._enter(self._stage + 1)
+        name = self.network.stages[self._stage]
+        factor = warmup_cosine(local, self._warmup, self._final_lr) * self._stage_lr_scale.get(name, 1.0)
+        for group in self.optimizers().param_groups:
+            group["lr"] = self._lr * factor if self._stage in group["stages"] else 0.0
+        step = self.trainer.fit_loop.total_batch_idx
+        words = np.random.SeedSequence([self.trainer.datamodule.seed, 2, step, self.global_rank]).generate_state(1, np.uint64)
+        torch.manual_seed(int(words[0] >> np.uint64(1)))
+
+    def _enter(self, stage: int) -> None:
+        if stage > 0:
+            # The next stage builds on what evaluation will see.
+            self.average.keep(self.network)
+        self._activate(stage)
+        self._stage = stage
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.trainer.datamodule.seed)
+            self.network.begin_stage(self.network.stages[stage], self._train_shapes)
+        self.average.start(self.network, self._stage_parameters[stage])
+
+    def _train_shapes(self):
+        return (shapes.to(self.device) for shapes in self.trainer.datamodule.train_shapes())
+
+    def _activate(self, stage: int) -> None:
+        active = {id(p) for p in self._stage_parameters[stage]}
+        for parameters in self._stage_parameters:
+            for p in parameters:
+                p.requires_grad_(id(p) in active)
+                if id(p) not in active:
+                    p.grad = None
+
+    def training_step(self, batch: FieldBatch, batch_idx: int) -> Tensor:
+        """Returns the loss of the present stage."""
+        loss = self._stage_loss(batch)
+        self._loss_sum = self._loss_sum.to(loss.device) + loss.detach()
+        self._loss_count += 1
+        if self.trainer.global_step % self.trainer.log_every_n_steps == 0:
+            rates = [group["lr"] for group in self.optimizers().param_groups]
+            self.log_dict({"train/loss": loss, "train/lr": max(rates)}, batch_size=len(batch.shapes))
+        return loss
+
+    def _stage_loss(self, batch: FieldBatch) -> Tensor:
+        shapes, pos, sdf, target, mask = batch
+
+        def loss(prediction: Tensor, wanted: Tensor) -> Tensor:
+            prediction = prediction.to(wanted.dtype)
+            if self._loss == "mse":
+                return mse(prediction, wanted, mask)
+            return rel_l2(prediction, wanted, self._scale, mask)
+
+        return self.network.stage_loss(self.network.stages[self._stage], shapes, pos, sdf, target, loss)
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        """Steps, then lets the network and the average follow."""
+        optimizer.step(closure=optimizer_closure)
+        with torch.no_grad():
+            self.network.after_step(self.network.stages[self._stage])
+        self.average.update(self.network)
+
+    def _mean_loss(self) -> float:
+        """Returns the mean loss since the last call, over all processes, and starts anew."""
+        mean = self._loss_sum / max(self._loss_count, 1)
+        if self.trainer.world_size > 1:
+            mean = self.trainer.strategy.reduce(mean, reduce_op="mean")
+        self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.double), 0
+        return float(mean)
+
+    # Evaluation
+
+    def on_validation_epoch_start(self) -> None:
+        """Takes the averaged weights."""
+        self._begin_evaluation()
+
+    def on_test_epoch_start(self) -> None:
+        """Takes the averaged weights."""
+        self._begin_evaluation()
+
+    def validation_step(self, batch: FieldBatch, batch_idx: int) -> None:
+        """Collects the errors of the shapes."""
+        self._evaluation.add(self.network, batch)
+
+    def test_step(self, batch: FieldBatch, batch_idx: int) -> None:
+        """Collects the errors of the shapes."""
+        self._evaluation.add(self.network, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Reports, and takes the training weights again."""
+        self._end_evaluation("val")
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            row = {
+                "step": self.trainer.global_step,
+                "elapsed": round(self.elapsed, 3),
+                "progress": self.progress,
+                "stage": self.network.stages[max(self._stage, 0)],
+                "train_loss": self._mean_loss(),
+            }
+            self.history.append({**row, **self.metrics})
+
+    def on_test_epoch_end(self) -> None:
+        """Reports, and takes the training weights again."""
+        self._end_evaluation("test")
+
+    def _begin_evaluation(self) -> None:
+        self.average.swap(self.network, averaged=True)
+        self._evaluation = Evaluation(self._normalizer, self._scale, self._regions, self._decode_chunk)
+
+    def _end_evaluation(self, prefix: str) -> None:
+        self.average.swap(self.network, averaged=False)
+        self.metrics = self._evaluation.result(prefix, self.trainer.strategy)
+        self.log_dict(self.metrics, sync_dist=self.trainer.world_size > 1)
+
+    @property
+    def _normalizer(self) -> Normalizer:
+        return self.trainer.datamodule.normalizer
+
+    # Checkpoints
+
+    def averaged_weights(self) -> dict[str, Tensor]:
+        """Returns the weights that evaluation and export use."""
+        self.average.swap(self.network, averaged=False)
+        return {name: p.detach() for name, p in self.network.named_parameters()} | self.average.weights
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what resuming and evaluating need, in plain types."""
+        checkpoint["geoops"] = {
+            "format": CHECKPOINT_FORMAT,
+            "network": type(self.network).__name__,
+            "options": self.options,
+            "sizes": asdict(self.network.sizes),
+            "average": self.average.state_dict(),
+            "stage": self._stage,
+            "elapsed": self.elapsed,
+            "history": self.history,
+            "loss": [float(self._loss_sum), self._loss_count],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restores; the state of optimisers and loops is Lightning's.
+
+        Raises:
+            ValueError: a checkpoint of another program, version or network.
+        """
+        state = checkpoint.get("geoops")
+        if state is None or state.get("format") != CHECKPOINT_FORMAT:
+            raise ValueError(
+                f"the checkpoint has format {state and state.get('format')}, this geoops reads {CHECKPOINT_FORMAT}: train again"
+            )
+        here = {"network": type(self.network).__name__, "options": self.options, "sizes": asdict(self.network.sizes)}
+        for key, value in here.items():
+            if state[key] != value:
+                raise ValueError(
+                    f"the checkpoint is of another model: its {key} is {state[key]}, this run has {value}; "
+                    "use the recipe it was trained with"
+                )
+        self.average.load_state_dict(state["average"])
+        self._stage, self._elapsed, self.history = int(state["stage"]), float(state["elapsed"]), list(state["history"])
+        self._loss_sum, self._loss_count = torch.tensor(state["loss"][0], dtype=torch.double), int(state["loss"][1])

@@ -1,0 +1,487 @@
+"""enf2enf: a neural field of the geometry gives the code, another one reads it as the solution."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from typing import Any, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from geoops.geometry import Shapes, Sizes
+from geoops.layers import ENF, LatentPoses, Pairs, Poses, TokenEncoder, context_gradient, inner_loop, token_poses
+from geoops.layers import bi_invariant as make_invariant
+from geoops.models._network import Loss, Network
+
+
+def geometry_enf(latent_dim: int = 8, outputs: int = 1, **options: Any) -> ENF:
+    """Returns the published geometry network: width 128, no latent blocks; 530,049 parameters for one output."""
+    return ENF(latent_dim, outputs, **({"hidden": 128, "blocks": 0} | options))
+
+
+def field_enf(latent_dim: int = 8, outputs: int = 1, **options: Any) -> ENF:
+    """Returns the published field network: width 256, two latent blocks; 4,941,313 parameters for one output."""
+    return ENF(latent_dim, outputs, **({"hidden": 256, "blocks": 2} | options))
+
+
+@final
+class ENF2ENF(Network):
+    r"""The geometry-aware surrogate of arXiv 2504.18591, $\hat u(x) = f_u(x; P, [c, \mu])$ with $c$ the code of the shape.
+
+    With ``encoder="inner_loop"``, the published method, training has two stages. In ``geometry`` a field $f_a$ learns to
+    represent the descriptor of any shape after $K$ gradient steps on its contexts, $c^{(0)} = 1$,
+    $c^{(k+1)} = c^{(k)} - \alpha \nabla_c L(c^{(k)})$, with learned step sizes $\alpha$. In ``field`` the contexts are
+    frozen, standardised over the training set, and $f_u$ is plain regression. An optional stage ``finetune`` trains
+    both at a tenth of the rate, with derivatives through the last inner step.
+
+    With ``encoder="oneshot"`` the latents read the boundary tokens by cross-attention, $c_j =
+    \mathrm{EqAttn}(p_j, \{(x_m, t_m)\})$, in a single stage with the loss of the field plus `geometry_weight` times
+    that of the reconstructed descriptor, and `refine_steps` steps of the inner loop behind it.
+
+    Poses, windows and Fourier matrices are frozen. Encoding uses all nodes and is deterministic. With poses that move
+    with the body the whole map is invariant under translations; with those in the common frame only each field is.
+
+    Args:
+        sizes: channel counts of the data.
+        encoder: ``inner_loop`` or ``oneshot``.
+        attention: of points to latents: ``dense``, ``knn`` or ``separable`` (which needs ``film_linear``).
+        nearest_k: latents a point attends to, with ``knn``.
+        value_mode: ``film_mlp`` or ``film_linear``.
+        latent_mixer: ``equivariant`` or ``mha``.
+        bi_invariant: ``translation``, ``distance``, ``se2``, ``se3_axis``, ``se3_frame``, ``torus`` or ``absolute``.
+        poses: ``grid``, ``multires``, ``body`` or ``boundary``, see `geoops.layers.LatentPoses`.
+        num_latents: number of latents, or of each grid.
+        box: lower and upper end of each axis of the grids of poses, in normalised coordinates.
+        align: turn ``body`` and ``boundary`` poses to the principal axes.
+        coarse_latents: coarse grid added to ``boundary`` poses.
+        window_rel: width of the windows over the spacing of the poses.
+        latent_dim: channels of the contexts.
+        geometry_hidden: width of the geometry network.
+        field_hidden: width of the field network.
+        heads: number of heads.
+        geometry_blocks: latent blocks of the geometry network.
+        field_blocks: latent blocks of the field network.
+        cross_layers: cross-attentions of the query points in the field network.
+        geometry_freq_std: standard deviations of the Fourier frequencies of queries and values, geometry network.
+        field_freq_std: the same, field network.
+        query_sdf: give the field network the signed distance of the query.
+        descriptor: ``sdf``, or ``node_map`` for data whose nodes correspond: position of each node at its mean position.
+        inner_steps: number of inner steps $K$.
+        inner_points: nodes drawn anew for each inner step in training; the default is all.
+        alpha_init: initial step sizes.
+        order: ``second``, ``first`` or ``reptile``, see `geoops.layers.inner_loop`.
+        finetune: add the stage ``finetune``.
+        encoder_hidden: width of the one-shot encoder.
+        encoder_layers: its cross-attentions.
+        encoder_blocks: its latent blocks.
+        refine_steps: inner steps behind the one-shot encoder.
+        geometry_weight: weight of the geometry loss beside that of the field (``oneshot`` and ``finetune``).
+        activation: of the Fourier embeddings, ``relu`` in the published JAX code.
+        dropout: of the attention weights of ``mha``.
+        encode_chunk: nodes handled at a time while encoding at inference; the result does not depend on it.
+    """
+
+    latent_mean: Tensor
+    latent_std: Tensor
+    descriptor_mean: Tensor
+    descriptor_std: Tensor
+    reference: Tensor
+    draws: Tensor
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        *,
+        encoder: str = "inner_loop",
+        attention: str = "dense",
+        nearest_k: int | None = None,
+        value_mode: str = "film_mlp",
+        latent_mixer: str = "equivariant",
+        bi_invariant: str = "translation",
+        poses: str = "grid",
+        num_latents: int | list[int] = 9,
+        box: Sequence[Sequence[float]] | None = None,
+        align: bool = False,
+        coarse_latents: int = 0,
+        window_rel: float = 1.0,
+        latent_dim: int = 8,
+        geometry_hidden: int = 128,
+        field_hidden: int = 256,
+        heads: int = 2,
+        geometry_blocks: int = 0,
+        field_blocks: int = 2,
+        cross_layers: int = 1,
+        geometry_freq_std: tuple[float, float] = (0.5, 0.5),
+        field_freq_std: tuple[float, float] = (0.5, 0.5),
+        query_sdf: bool = True,
+        descriptor: str = "sdf",
+        inner_steps: int = 3,
+        inner_points: int | None = None,
+        alpha_init: float = 1.0,
+        order: str = "second",
+        finetune: bool = False,
+        encoder_hidden: int = 128,
+        encoder_layers: int = 1,
+        encoder_blocks: int = 1,
+        refine_steps: int = 0,
+        geometry_weight: float = 0.1,
+        activation: str = "gelu",
+        dropout: float = 0.0,
+        encode_chunk: int = 8192,
+    ):
+        super().__init__(sizes)
+        _one_of("encoder", encoder, ("inner_loop", "oneshot"))
+        _one_of("descriptor", descriptor, ("sdf", "node_map"))
+        _one_of("order", order, ("second", "first", "reptile"))
+        invariant = make_invariant(bi_invariant, sizes.dim)
+        if invariant.needs_axis:
+            raise ValueError(f"bi_invariant={bi_invariant!r} needs orientations of the queries, which fields do not have")
+        if descriptor == "node_map" and poses in ("body", "boundary"):
+            raise ValueError(f"descriptor='node_map' needs poses in the common frame, 'grid' or 'multires', got {poses!r}")
+        self.loops = encoder == "inner_loop"
+        self.stages = ("geometry", "field") if self.loops else ("field",)
+        if not self.loops and finetune:
+            raise ValueError("finetune=True goes with encoder='inner_loop'; 'oneshot' trains everything at once anyway")
+        if not self.loops and order == "reptile":
+            raise ValueError("order='reptile' goes with encoder='inner_loop': it gives a one-shot encoder no gradient")
+        self.stages += ("finetune",) if finetune else ()
+        self.steps = inner_steps if self.loops else refine_steps
+        self.encodes_with_grad = self.steps > 0
+        self.order, self.inner_points, self.encode_chunk = order, inner_points, encode_chunk
+        self.query_sdf, self.node_map, self.geometry_weight = query_sdf, descriptor == "node_map", geometry_weight
+
+        self.poses = LatentPoses(
+            poses,
+            num_latents,
+            sizes.dim,
+            box=box,
+            window_rel=window_rel,
+            align=align,
+            coarse=coarse_latents,
+            frames=invariant.needs_frame,
+        )
+        shared = {
+            "dim": sizes.dim,
+            "heads": heads,
+            "bi_invariant": bi_invariant,
+            "attention": attention,
+            "nearest_k": nearest_k,
+            "value_mode": value_mode,
+            "latent_mixer": latent_mixer,
+            "activation": activation,
+            "dropout": dropout,
+        }
+        channels = sizes.dim if self.node_map else 1
+        self.geometry = ENF(
+            latent_dim,
+            channels,
+            hidden=geometry_hidden,
+            blocks=geometry_blocks,
+            freq_std=geometry_freq_std,
+            **shared,
+        )
+        self.field = ENF(
+            latent_dim + sizes.globals,
+            sizes.outputs,
+            hidden=field_hidden,
+            blocks=field_blocks,
+            freq_std=field_freq_std,
+            side=int(query_sdf),
+            cross_layers=cross_layers,
+            **shared,
+        )
+        self.alpha = nn.Parameter(torch.full((latent_dim,), alpha_init)) if self.steps else None
+        self.turns = invariant.rotations
+        self.encoder = None
+        if not self.loops:
+            self.encoder = TokenEncoder(
+                sizes.inputs + 1 + (0 if self.turns else sizes.dim),
+                latent_dim,
+                invariant,
+                hidden=encoder_hidden,
+                heads=heads,
+                layers=encoder_layers,
+                blocks=encoder_blocks,
+                attention=attention,
+                value_mode=value_mode,
+                freq_std=geometry_freq_std,
+                latent_mixer=latent_mixer,
+                activation=activation,
+                dropout=dropout,
+            )
+        self.latent_dim = latent_dim
+        self.register_buffer("latent_mean", torch.zeros(latent_dim))
+        self.register_buffer("latent_std", torch.ones(latent_dim))
+        self.register_buffer("descriptor_mean", torch.zeros(channels))
+        self.register_buffer("descriptor_std", torch.ones(channels))
+        self.register_buffer("reference", torch.zeros(0, sizes.dim))
+        # Random subsets follow from this counter, so that a resumed training draws what an uninterrupted one does.
+        self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
+        self._cache: dict[int, Tensor] = {}
+
+    # --- encoding and decoding -------------------------------------------------------------------------------------
+
+    def encode(self, shapes: Shapes) -> dict[str, Tensor]:
+        """Returns the latents that queries read, with their poses."""
+        poses = self._poses(shapes)
+        return self._code(self._contexts(shapes, poses), poses, shapes.mu)
+
+    def decode(
+        self,
+        code: dict[str, Tensor],
+        pos: Float[Tensor, "shapes queries dim"],
+        sdf: Float[Tensor, "shapes queries 1"],
+    ) -> Float[Tensor, "shapes queries outputs"]:
+        """Returns the field at query points, in normalised units."""
+        poses = Poses(code["pos"], code["window"], code.get("frame"))
+        x = torch.cat([pos, sdf], -1) if self.query_sdf else pos
+        return self.field.read(code["latents"], x, poses)
+
+    def contexts(self, shapes: Shapes, steps: int | None = None) -> Float[Tensor, "shapes latents channels"]:
+        """Returns the raw contexts of the shapes, from all of their nodes.
+
+        Args:
+            shapes: to encode.
+            steps: inner steps; the default is that of the network.
+        """
+        return self._contexts(shapes, self._poses(shapes), steps)
+
+    @torch.no_grad()
+    def reconstruction_error(self, shapes: Shapes, steps: int | None = None) -> Float[Tensor, " shapes"]:
+        """Returns the mean squared error of each shape's descriptor, in its standard deviations, after inner steps."""
+        poses = self._poses(shapes)
+        contexts = self._contexts(shapes, poses, steps)
+        return self._misfit(contexts, self._samples(shapes), poses, None)
+
+    def _code(self, contexts: Tensor, poses: Poses, mu: Tensor) -> dict[str, Tensor]:
+        normal = (contexts - self.latent_mean) / self.latent_std
+        features = torch.cat([normal, mu[:, None].expand(-1, normal.shape[1], -1)], -1)
+        full = poses.expand(len(contexts))
+        code = {"latents": self.field.mix(features, poses), "pos": full.pos, "window": full.window}
+        return code if full.frame is None else code | {"frame": full.frame}
+
+    def _poses(self, shapes: Shapes) -> Poses:
+        return self.poses(shapes.token_pos, shapes.token_normal, shapes.token_size, shapes.token_mask)
+
+    def _start(self, shapes: Shapes, poses: Poses) -> Tensor:
+        if self.encoder is None:
+            return shapes.pos.new_ones(len(shapes), self.poses.latents, self.latent_dim)
+        tokens = token_poses(shapes.token_pos, shapes.token_normal, shapes.token_size, shapes.token_mask)
+        features = [shapes.token_x, shapes.token_size] + ([] if self.turns else [shapes.token_normal])
+        measure = torch.where(shapes.token_mask[..., None], shapes.token_size, 1.0).clamp_min(1e-12)
+        return self.encoder(tokens, torch.cat(features, -1), shapes.token_mask, measure, poses)
+
+    def _contexts(self, shapes: Shapes, poses: Poses, steps: int | None = None) -> Tensor:
+        steps = self.steps if steps is None else steps
+        start = self._start(shapes, poses)
+        if not steps:
+            return start
+        if self.alpha is None:
+            raise ValueError("this network was built without inner steps (refine_steps=0); it cannot take any")
+        with torch.inference_mode(False), torch.no_grad():
+            # Tensors of inference mode cannot take part in the gradients of the inner loop; copies can.
+            samples = [value.clone() for value in self._samples(shapes)]
+            poses = Poses(*(None if v is None else v.clone() for v in (poses.pos, poses.window, poses.frame)))
+            weight = samples[2].sum(1, keepdim=True).clamp_min(1)
+            chunks = list(zip(*(value.split(self.encode_chunk, 1) for value in samples), strict=True))
+            pairs = self.geometry.pairs(chunks[0][0], poses) if len(chunks) == 1 else None
+            context = start.detach().clone()
+            for _ in range(steps):
+                total = torch.zeros_like(context)
+                for chunk in chunks:
+                    at = context.clone().requires_grad_()
+                    misfit = partial(self._misfit, samples=chunk, poses=poses, pairs=pairs)
+                    # The mean over all points is the sum of the chunks' means, weighted by their share.
+                    total += context_gradient(misfit, at) * (chunk[2].sum(1) / weight[:, 0])[:, None, None]
+                context = context - self.alpha * total
+        return context
+
+    # --- the geometry network ----------------------------------------------------------------------------------------
+
+    def _samples(self, shapes: Shapes) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns points, standardised descriptors and weights (1 for real nodes, 0 for padding)."""
+        points, values = shapes.pos, shapes.sdf
+        if self.node_map:
+            if len(self.reference) != shapes.pos.shape[1] or not bool(shapes.mask.all()):
+                raise ValueError(
+                    f"descriptor='node_map' needs shapes whose nodes correspond to the {len(self.reference)} of the "
+                    f"training set, got up to {shapes.pos.shape[1]}; use descriptor='sdf' for other data"
+                )
+            points, values = self.reference.expand(len(shapes), -1, -1), shapes.pos
+        values = (values - self.descriptor_mean) / self.descriptor_std
+        return points, values, shapes.mask.to(values.dtype)
+
+    def _misfit(
+        self, contexts: Tensor, samples: Sequence[Tensor], poses: Poses, pairs: Pairs | None
+    ) -> Float[Tensor, " shapes"]:
+        points, values, weight = samples
+        field = self.geometry.read(self.geometry.mix(contexts, poses), points, poses, pairs=pairs)
+        square = (field - values).square().mean(-1) * weight
+        return square.sum(1) / weight.sum(1).clamp_min(1)
+
+    def _subsets(self, shapes: Shapes, count: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yields fresh random subsets of the samples."""
+        points, values, weight = self._samples(shapes)
+        size = min(self.inner_points, points.shape[1])
+        generator = torch.Generator().manual_seed(int(self.draws))
+        self.draws += 1
+        for _ in range(count):
+            order = torch.rand(weight.shape, generator=generator).to(weight)
+            index = order.masked_fill(weight == 0, -1).topk(size, dim=1).indices
+            rows = index[..., None]
+            chosen = (value.gather(1, rows.expand(-1, -1, value.shape[-1])) for value in (points, values))
+            yield *chosen, weight.gather(1, index)
+
+    def _loop(self, shapes: Shapes, poses: Poses, order: str) -> tuple[list[Tensor], Callable[[Tensor, int], Tensor]]:
+        """Returns the contexts of all inner steps, differentiable, and the misfit on the subset of each step."""
+        start = self._start(shapes, poses)
+        if self.inner_points is None:
+            samples = self._samples(shapes)
+            pairs = self.geometry.pairs(samples[0], poses)
+            subsets = [(samples, pairs)] * (self.steps + 1)
+        else:
+            subsets = [(s, self.geometry.pairs(s[0], poses)) for s in self._subsets(shapes, self.steps + 1)]
+
+        def misfit(contexts: Tensor, k: int) -> Tensor:
+            samples, pairs = subsets[k]
+            return self._misfit(contexts, samples, poses, pairs)
+
+        contexts = inner_loop(misfit, start, self.alpha, self.steps, order) if self.steps else [start]
+        return contexts, misfit
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def stage_loss(
+        self,
+        stage: str,
+        shapes: Shapes,
+        pos: Float[Tensor, "shapes queries dim"],
+        sdf: Float[Tensor, "shapes queries 1"],
+        target: Float[Tensor, "shapes queries outputs"],
+        loss: Loss,
+    ) -> Tensor:
+        """Returns the mean misfit of the descriptor, the loss of the field, or both, depending on the stage."""
+        _one_of("stage", stage, self.stages)
+        poses = self._poses(shapes)
+        if stage == "geometry":
+            contexts, misfit = self._loop(shapes, poses, self.order)
+            if self.order == "reptile":
+                return torch.stack([misfit(c, k).mean() for k, c in enumerate(contexts)]).mean()
+            return misfit(contexts[-1], self.steps).mean()
+        if stage == "field" and self.loops:
+            contexts = self._frozen(shapes, poses) if self.training else self._contexts(shapes, poses)
+            return loss(self.decode(self._code(contexts, poses, shapes.mu), pos, sdf), target)
+        if not self.steps and not self.geometry_weight:
+            return loss(self.decode(self._code(self._start(shapes, poses), poses, shapes.mu), pos, sdf), target)
+        contexts, misfit = self._loop(shapes, poses, "last" if stage == "finetune" else self.order)
+        total = loss(self.decode(self._code(contexts[-1], poses, shapes.mu), pos, sdf), target)
+        return total + self.geometry_weight * misfit(contexts[-1], self.steps).mean()
+
+    def stage_parameters(self, stage: str) -> list[nn.Parameter]:
+        """Returns the parameters of the geometry network and the step sizes, of the field network, or all."""
+        _one_of("stage", stage, self.stages)
+        alpha = [] if self.alpha is None else [self.alpha]
+        if stage == "geometry":
+            return [*self.geometry.parameters(), *alpha]
+        if stage == "field" and self.loops:
+            return list(self.field.parameters())
+        if not self.steps and not self.geometry_weight:
+            return [*self.encoder.parameters(), *self.field.parameters()]
+        return super().stage_parameters(stage)
+
+    def stage_lr_scale(self, stage: str) -> float:
+        """Returns a tenth for joint fine-tuning."""
+        return 0.1 if stage == "finetune" else 1.0
+
+    def begin_stage(self, stage: str, train: Callable[[], Iterable[Shapes]]) -> None:
+        """Fits the statistics of the descriptor, and those of the frozen contexts, on the training set."""
+        _one_of("stage", stage, self.stages)
+        self._cache.clear()
+        if stage == self.stages[0]:
+            self._fit_descriptor(train)
+        if stage == "field" and self.loops:
+            moments = _Moments()
+            for shapes in train():
+                moments.add(self._frozen(shapes, self._poses(shapes)).flatten(0, 1))
+            moments.fill(self.latent_mean, self.latent_std)
+
+    def after_step(self, stage: str) -> None:
+        """Keeps the step sizes within [1e-6, 10]."""
+        if self.alpha is not None:
+            with torch.no_grad():
+                self.alpha.clamp_(1e-6, 10)
+
+    def _fit_descriptor(self, train: Callable[[], Iterable[Shapes]]) -> None:
+        if self.node_map:
+            total, count = 0.0, 0
+            for shapes in train():
+                total, count = total + shapes.pos.double().sum(0), count + len(shapes)
+            self.reference = (total / count).to(self.descriptor_mean)
+        moments = _Moments()
+        for shapes in train():
+            moments.add((shapes.pos if self.node_map else shapes.sdf)[shapes.mask])
+        moments.fill(self.descriptor_mean, self.descriptor_std)
+
+    def _frozen(self, shapes: Shapes, poses: Poses) -> Tensor:
+        """Returns contexts without gradients, remembered by the key of a shape."""
+        with torch.no_grad():
+            if (shapes.key < 0).any():
+                return self._contexts(shapes, poses)
+            found = []
+            for i, key in enumerate(shapes.key.tolist()):
+                if key not in self._cache:
+                    # Alone and without padding, so that the digits do not depend on the batch it came in.
+                    one = _single(shapes, i)
+                    self._cache[key] = self._contexts(one, self._poses(one))[0]
+                found.append(self._cache[key])
+            return torch.stack(found)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        self._cache.clear()
+        # The number of nodes that correspond is only known from the data.
+        stored = state_dict.get(prefix + "reference")
+        if stored is not None and stored.shape != self.reference.shape and stored.shape[1:] == self.reference.shape[1:]:
+            self.reference = self.reference.new_zeros(stored.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class _Moments:
+    """Mean and standard deviation per channel over batches of rows."""
+
+    def __init__(self):
+        self.count, self.sum, self.square = 0, 0.0, 0.0
+
+    def add(self, rows: Float[Tensor, "rows channels"]) -> None:
+        """Counts rows in, relative to nothing: values are of order one."""
+        rows = rows.detach().double()
+        self.count += len(rows)
+        self.sum, self.square = self.sum + rows.sum(0), self.square + (rows**2).sum(0)
+
+    def fill(self, mean: Float[Tensor, " channels"], std: Float[Tensor, " channels"]) -> None:
+        """Writes mean and standard deviation; 1 where nothing varies."""
+        if not self.count:
+            raise ValueError("cannot fit statistics: the training set has no shapes")
+        average = self.sum / self.count
+        spread = (self.square / self.count - average**2).clamp_min(0).sqrt()
+        mean.copy_(average)
+        std.copy_(torch.where(spread > 1e-6 * average.abs().clamp_min(1e-6), spread, 1.0))
+
+
+def _single(shapes: Shapes, i: int) -> Shapes:
+    """Returns one shape of a batch without its padding."""
+    nodes, tokens = shapes.mask[i], shapes.token_mask[i]
+    one = {}
+    for field in fields(shapes):
+        value = getattr(shapes, field.name)[i : i + 1]
+        if field.name in ("pos", "x", "sdf", "mask"):
+            value = value[:, nodes]
+        elif field.name.startswith("token"):
+            value = value[:, tokens]
+        one[field.name] = value
+    return replace(shapes, **one)
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} must be one of {list(known)}, got {value!r}")

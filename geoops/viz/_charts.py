@@ -1,0 +1,143 @@
+"""Charts drawn with matplotlib: error against wall clock, and error against resolution."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f")
+
+
+def _load(source: str | os.PathLike | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(source, Mapping):
+        return dict(source)
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from error
+
+
+def _axes(size: tuple[float, float]):
+    from matplotlib.figure import Figure
+
+    # A Figure of its own needs no back end, so nothing global is switched and nothing opens.
+    figure = Figure(figsize=size, layout="constrained", dpi=150)
+    axes = figure.subplots()
+    axes.grid(True, which="both", color="#dddddd", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _finish(figure: Any, output: str | os.PathLike | None) -> Any:
+    if output is not None:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(output)
+    return figure
+
+
+def plot_history(
+    *sources: str | os.PathLike | Mapping[str, Any],
+    labels: Sequence[str] | None = None,
+    key: str = "val/rel_l2",
+    output: str | os.PathLike | None = None,
+) -> Any:
+    """Draws the validation error of one or several trainings against wall clock time.
+
+    Args:
+        sources: `metrics.json` of trainings, or dictionaries like it: a list `history` of records with `elapsed`
+            (seconds) and `key`.
+        labels: names in the legend; `name` in the file, or its folder's name, if not given.
+        key: which number of the records is drawn.
+        output: picture to write.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file holds no history or its records lack `key`.
+    """
+    if not sources:
+        raise ValueError("give at least one history to draw")
+    figure, axes = _axes((7.0, 4.2))
+    for i, source in enumerate(sources):
+        content = _load(source)
+        records = [r for r in content.get("history", []) if "elapsed" in r and key in r]
+        if not records:
+            where = "a history" if isinstance(source, Mapping) else str(source)
+            raise ValueError(f"{where} has no records with 'elapsed' and {key!r} under 'history'")
+        name = (
+            labels[i]
+            if labels
+            else content.get("name")
+            or (f"run {i + 1}" if isinstance(source, Mapping) else Path(source).absolute().parent.name)
+        )
+        minutes = [r["elapsed"] / 60 for r in records]
+        colour = _COLOURS[i % len(_COLOURS)]
+        axes.plot(minutes, [100 * r[key] for r in records], label=name, color=colour, linewidth=1.6)
+    axes.set(xlabel="wall clock [min]", ylabel="relative L2 error [%]", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend(frameon=False)
+    return _finish(figure, output)
+
+
+def plot_superres(
+    *sources: str | os.PathLike | Mapping[str, Any],
+    labels: Sequence[str] | None = None,
+    output: str | os.PathLike | None = None,
+) -> Any:
+    """Draws error against resolution from reports of `geoops superres`, beside interpolation of the coarse prediction.
+
+    Args:
+        sources: JSON files written by `geoops superres -o`, or `SuperResReport.to_dict()`.
+        labels: names in the legend; the model's name if not given.
+        output: picture to write.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is no such report.
+    """
+    if not sources:
+        raise ValueError("give at least one report to draw")
+    figure, axes = _axes((6.0, 4.2))
+    ticks: dict[int, None] = {}
+    for i, source in enumerate(sources):
+        content = _load(source)
+        rows = content.get("rows")
+        if not rows:
+            raise ValueError("a report of `geoops superres` with 'rows' is needed; got keys " + ", ".join(content))
+        name = labels[i] if labels else content.get("model", f"model {i + 1}")
+        region = "outside" if any(r["region"] == "outside" for r in rows) else "all"
+        styles = (("fine", "-", "o"), ("coarse", "--", "s"), ("interpolation", ":", "^"))
+        for mode, line, marker in styles:
+            chosen = sorted((r for r in rows if r["mode"] == mode and r["region"] == region), key=lambda r: r["factor"])
+            if not chosen:
+                continue
+            axes.plot(
+                [r["factor"] for r in chosen],
+                [100 * r["mean"] for r in chosen],
+                line,
+                marker=marker,
+                color=_COLOURS[i % len(_COLOURS)],
+                label=f"{name}: {_MODES[mode]}",
+                linewidth=1.6,
+                markersize=5,
+            )
+            ticks |= {r["factor"]: None for r in chosen}
+    axes.set(xlabel="points, relative to training", ylabel="relative L2 error [%]", xscale="log", yscale="log")
+    axes.set_xticks(sorted(ticks), [f"{t}x" for t in sorted(ticks)])
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend(frameon=False, fontsize=8)
+    return _finish(figure, output)
+
+
+_MODES = {"fine": "sees the fine mesh", "coarse": "sees the coarse mesh", "interpolation": "interpolated"}

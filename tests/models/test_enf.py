@@ -1,0 +1,71 @@
+"""The shared suite on several configurations of enf2enf; its own properties are in test_enf_properties.py."""
+
+import pytest
+
+from geoops.geometry import Sizes
+from geoops.models import ENF2ENF
+from geoops.testing import ModelSuite
+
+SMALL = {"geometry_hidden": 16, "field_hidden": 16, "field_blocks": 1, "num_latents": 4, "latent_dim": 4}
+SMALL_ONE = SMALL | {"encoder": "oneshot", "encoder_hidden": 16}
+
+
+class TestInnerLoop(ModelSuite):
+    def build(self, sizes):
+        return ENF2ENF(sizes, inner_steps=2, inner_points=32, **SMALL)
+
+
+class TestInnerLoopFinetuned(ModelSuite):
+    def build(self, sizes):
+        return ENF2ENF(sizes, inner_steps=2, finetune=True, order="first", latent_mixer="mha", **SMALL)
+
+
+class TestInnerLoopSeparable(ModelSuite):
+    def build(self, sizes):
+        return ENF2ENF(sizes, attention="separable", value_mode="film_linear", cross_layers=2, **SMALL)
+
+
+class TestInnerLoopReptileKnnIn3D(ModelSuite):
+    sizes = Sizes(dim=3, inputs=0, outputs=1)
+
+    def build(self, sizes):
+        options = SMALL | {"num_latents": 27, "bi_invariant": "se3_frame"}
+        return ENF2ENF(sizes, order="reptile", inner_steps=1, attention="knn", nearest_k=8, **options)
+
+
+class TestOneShot(ModelSuite):
+    def build(self, sizes):
+        return ENF2ENF(sizes, encoder_layers=2, refine_steps=1, poses="boundary", coarse_latents=4, **SMALL_ONE)
+
+
+class TestOneShotSeparable(ModelSuite):
+    def build(self, sizes):
+        options = {"attention": "separable", "value_mode": "film_linear", "encoder_layers": 2, "cross_layers": 2}
+        return ENF2ENF(sizes, **options, **SMALL_ONE)
+
+
+class TestOneShotSE3Axis(ModelSuite):
+    sizes = Sizes(dim=3, inputs=2, outputs=1)
+
+    def build(self, sizes):
+        options = SMALL_ONE | {"num_latents": [1, 8], "poses": "multires", "value_mode": "film_linear"}
+        return ENF2ENF(sizes, bi_invariant="se3_axis", query_sdf=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"encoder": "two_shot"}, "'two_shot'"),
+        ({"descriptor": "volume"}, "'volume'"),
+        ({"order": "last"}, "'last'"),
+        ({"descriptor": "node_map", "poses": "body"}, "common frame"),
+        ({"bi_invariant": "se2_oriented"}, "orientations of the queries"),
+        ({"encoder": "oneshot", "finetune": True}, "finetune=True"),
+        ({"encoder": "oneshot", "order": "reptile"}, "reptile"),
+        ({"num_latents": 10}, "got 10"),
+        ({"attention": "separable"}, "film_linear"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        ENF2ENF(Sizes(dim=2, inputs=0, outputs=1), **options)
