@@ -11,8 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
-NATIVE_SOURCES := $(wildcard csrc/* csrc/*/*)
-CPP := $(filter %.h %.cpp %.cu %.cuh,$(NATIVE_SOURCES))
+CPP := $(filter %.h %.cpp %.cu %.cuh,$(wildcard csrc/* csrc/*/*))
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 .PHONY: help venv dev demo test test-fast format bench docs wheel clean
@@ -34,7 +33,7 @@ dev: $(DEV)
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(CORE): setup.cfg setup.py pyproject.toml $(NATIVE_SOURCES) | $(BIN)/python
+$(CORE): setup.cfg setup.py pyproject.toml $(CPP) | $(BIN)/python
 	@echo "== installing $(TORCH) and geoops into $(VENV)"
 	$(PIP) "$(TORCH)" "setuptools>=77"
 	GEOOPS_WERROR=1 $(PIP) --no-build-isolation --editable ".[all]"
@@ -54,7 +53,7 @@ demo: $(CORE)
 
 test: $(DEV)
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -n $(JOBS) --cov --cov-report= --cov-fail-under=0
+	$(PYTEST) -n $(JOBS) --doctest-modules tests geoops --cov --cov-report= --cov-fail-under=0
 	JAXTYPING_DISABLE=1 $(PYTEST) -m compile --cov --cov-append --cov-report= --cov-fail-under=0
 	$(PYTEST) -o addopts= -n $(JOBS) --nbval-lax --nbval-current-env notebooks
 	$(BIN)/coverage report

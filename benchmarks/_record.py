@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
+import geoops
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PACKAGES = (
-    "geoops",
     "torch",
     "numpy",
     "scipy",
@@ -50,7 +51,7 @@ def hardware() -> str:
 
 def versions() -> dict[str, str]:
     """Returns the versions of Python and of the installed packages that can change a figure."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "geoops": geoops.__version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -94,4 +94,3 @@ def _dispatch(args: list[str]) -> int:
     known = [*FIT_COMMANDS, *(" ".join(words) for words in FUNCTIONS)]
     sys.stderr.write(f"geoops: error: unknown command {' '.join(args[:3])!r}; there are {', '.join(known)}\n")
     return 2
-

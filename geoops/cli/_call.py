@@ -18,7 +18,8 @@ SHORT = {"-o": ("output", "out")}
 def run_function(target: str, args: Sequence[str], prog: str) -> int:
     """Calls the function at `module:name` with a command line.
 
-    Parameters without default are positional (a list takes one or more values), the others are options, as is the output.
+    Parameters without default are positional (a list takes one or more values), the others are options, as is the
+    output.
     """
     module, name = target.split(":")
     function: Callable[..., Any] = getattr(import_module(module), name)

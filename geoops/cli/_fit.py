@@ -1,6 +1,7 @@
 """fit, validate and test by recipes, on top of LightningCLI."""
 
 import logging
+import os
 import shlex
 import sys
 import warnings
@@ -36,6 +37,7 @@ SILENT = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*You're resuming from a checkpoint that ended before the epoch ended.*",
     ".*`max_epochs` was not set.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
     ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
     ".*The `srun` command is available.*",
     ".*but there is no lr scheduler.*",
@@ -55,6 +57,8 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 
 def run_fit(args: list[str]) -> int:
     """Runs `fit`, `validate` or `test` with the rest of a command line."""
+    # Lightning calls jsonargparse in ways that newer versions deprecate; that is not the user's affair.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in SILENT:
@@ -103,7 +107,7 @@ class FitCLI(LightningCLI):
 
     def __init__(self, args: list[str], *, name: str, command: str):
         self._default_name, self._command = name, command
-        quiet = {"exit_on_error": False}
+        quiet = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             Surrogate,
             MeshData,
@@ -169,6 +173,10 @@ class FitCLI(LightningCLI):
                 f"{self.folder} holds a run: resume it with --ckpt_path last, choose another --name, or say --overwrite true"
             )
         self.config[self.subcommand]["ckpt_path"] = path
+
+    def _parse_ckpt_path(self) -> None:
+        # LightningCLI would take hyper-parameters from the checkpoint here; ours come from the recipe and are compared.
+        pass
 
     def after_instantiate_classes(self) -> None:
         """Takes the normaliser of the checkpoint, so that no training file is needed to evaluate it."""

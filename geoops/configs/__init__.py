@@ -19,8 +19,6 @@ def find(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    packaged = ROOT / f"{name.removesuffix('.yaml')}.yaml"
-    # A name never leads out of the package.
-    if packaged.is_file() and packaged.resolve().is_relative_to(ROOT.resolve()):
-        return packaged
+    if (bare := name.removesuffix(".yaml")) in names():
+        return ROOT / f"{bare}.yaml"
     raise FileNotFoundError(f"no recipe {name!r}: give a YAML file or one of {', '.join(names())}")

@@ -50,9 +50,10 @@ class Reflection:
                     given = signs[s.name]
                     sign = given[place] if axes > 1 else given
                 elif role == "targets" and s.channels > 1 and not s.categories:
+                    example = {s.name: [-1] + [1] * (s.channels - 1)}
                     raise ValueError(
-                        f"reflect: say how the {s.channels} channels of target {s.name!r} change sign under a mirror along axis "
-                        f"{axis}, for example reflect_signs: {{{s.name}: {[-1] + [1] * (s.channels - 1)}}}"
+                        f"reflect: say how the {s.channels} channels of target {s.name!r} change sign under a mirror "
+                        f"along axis {axis}, for example reflect_signs: {example}"
                     )
                 if not isinstance(sign, list) or len(sign) != s.channels or any(v not in (1, -1) for v in sign):
                     raise ValueError(
@@ -112,14 +113,16 @@ class Reflection:
 class StepBatches:
     """Training batches; the batch of step i is a function of the seed and i alone.
 
-    Epochs are seeded permutations laid end to end; step i takes the shapes from i·B on. Each slot of a batch draws its nodes and
-    mirrors from its own stream, so that processes which share the slots of a batch see what one process would.
+    Epochs are seeded permutations laid end to end; step i takes the shapes from i·B on. Each slot of a batch draws its
+    nodes and mirrors from its own stream, so that processes which share the slots of a batch see what one process
+    would.
 
     Args:
         pack: the training set.
         batch_size: shapes in a batch, over all processes.
         points: random nodes per shape as queries; all nodes when None. A smaller shape repeats some.
-        encode_points: random nodes per shape that the encoder sees; all when None. They share the draw with the queries.
+        encode_points: random nodes per shape that the encoder sees; all when None. They share the draw with the
+            queries.
         reflections: mirrors, each applied with probability 1/2.
         seed, start: of the draws; the first step.
         rank, world: this process and the number of them.

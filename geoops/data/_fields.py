@@ -12,6 +12,7 @@ from geoops.geometry import (
     boundary_facets,
     distance,
     farthest_points,
+    merge_segments,
     point_spacing,
     signed_distance,
 )
@@ -36,20 +37,29 @@ def point_field(mesh: Mesh | PointCloud, field: str, role: str, name: str) -> Te
     fields = mesh.point_fields
     if field not in fields:
         hint = f"; {field!r} is a cell field there, turn it into point data" if field in getattr(mesh, "cell_fields", {}) else ""
-        raise KeyError(f"{name}: no point field {field!r} (an {role} of the task); point fields: {_list(fields)}{hint}")
+        raise KeyError(f"{name}: no point field {field!r} ({role} of the task); point fields: {_list(fields)}{hint}")
     return fields[field].reshape(len(mesh.points), -1)
 
 
-def raw_sample(mesh: Mesh | PointCloud, task: Task, *, max_tokens: int, name: str, targets: bool = True) -> Raw:
+def raw_sample(
+    mesh: Mesh | PointCloud,
+    task: Task,
+    *,
+    max_tokens: int,
+    name: str,
+    targets: bool = True,
+    token_size: float = 0.0,
+) -> Raw:
     """Returns positions, signed distance, boundary tokens and fields of a mesh.
 
-    Boundary tokens are the facets of the boundary, the points of a cloud. Where there are more than `max_tokens`, a
-    farthest-point subset stays and takes over the measure of its neighbours.
+    Boundary tokens are the facets of the boundary, the points of a cloud. Segments of a planar boundary are joined up to the
+    length `token_size`. Where there are more than `max_tokens`, a farthest-point subset stays and takes over the measure of its
+    neighbours.
     """
     check_fields(mesh, task, name, targets=targets)
     try:
         shape = bounded(mesh)
-        raw = _tokens(shape, max_tokens)
+        raw = _tokens(merge_segments(shape, token_size) if isinstance(shape, Facets) else shape, max_tokens)
         raw["pos"] = mesh.points
         raw["sdf"] = distance_to(shape, mesh.points)
     except ValueError as error:

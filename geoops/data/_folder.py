@@ -1,6 +1,6 @@
 """A folder of readable files as a data set of meshes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import final
 
@@ -20,7 +20,7 @@ def readable_suffixes() -> list[str]:
 
 
 def readable_files(root: Path) -> list[Path]:
-    """Returns the files under `root` that `geoops.io` reads, sorted by path; parts of a multi-block file are left out."""
+    """Returns the files under `root` that `geoops.io` reads, by sorted path; without the parts of multi-block files."""
     suffixes = set(readable_suffixes())
     found = [p for p in sorted(root.rglob("*")) if p.suffix.lower() in suffixes and p.is_file()]
     # `name.vtm` keeps its blocks in a folder `name/` beside it.
@@ -28,18 +28,16 @@ def readable_files(root: Path) -> list[Path]:
     return [
         p
         for p in found
-        if not any(parent in blocks for parent in p.parents)
-        and not any(part.startswith(".") for part in p.relative_to(root).parts)
+        if not any(parent in blocks for parent in p.parents) and not any(part.startswith(".") for part in p.relative_to(root).parts)
     ]
 
 
-def split_files(
-    root: str | Path, *, val_fraction: float = 0.1, test_fraction: float = 0.1, seed: int = 0
-) -> dict[str, list[Path]]:
+def split_files(root: str | Path, *, val_fraction: float = 0.1, test_fraction: float = 0.1, seed: int = 0) -> dict[str, list[Path]]:
     """Returns the files of the splits `train`, `val`, `test`.
 
-    Sub-folders with these names are the splits. Without a folder `val` the validation files are drawn from `train`. Without a
-    folder `train` all files are shuffled (a function of `seed` and the sorted paths) and cut by the fractions.
+    Sub-folders with these names are the splits. Without a folder `val` the validation files are drawn from `train`.
+    Without a folder `train` all files are shuffled (a function of `seed` and the sorted paths) and cut by the
+    fractions.
 
     Raises:
         FileNotFoundError: no such folder, or no readable file in it.
@@ -74,9 +72,7 @@ def split_files(
             "test": sorted(files[:n_test]),
         }
     if not splits["train"]:
-        raise FileNotFoundError(
-            f"no readable mesh files to train on in {root}: geoops reads {', '.join(readable_suffixes())}"
-        )
+        raise FileNotFoundError(f"no readable mesh files to train on in {root}: geoops reads {', '.join(readable_suffixes())}")
     return splits
 
 
@@ -87,8 +83,8 @@ class MeshFolder(Dataset):
     Args:
         root: folder, searched recursively; files are in the order of their sorted paths.
         inputs, targets, globals: names of the fields every file must have, see `Task`.
-        split: a sub-folder (`"train"`, `"test_4x"`, ...) or, where there is no such folder, `"train"`, `"val"` or `"test"` of
-            `split_files`; all files when None.
+        split: a sub-folder (`"train"`, `"test_4x"`, ...) or, where there is no such folder, `"train"`, `"val"` or
+            `"test"` of `split_files`; all files when None.
         files: these files instead of a search.
         cache: keep meshes in memory once read.
         val_fraction, test_fraction, seed: see `split_files`.
@@ -137,6 +133,9 @@ class MeshFolder(Dataset):
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def __iter__(self) -> Iterator[Mesh | PointCloud]:
+        return (self[i] for i in range(len(self)))
 
     def __getitem__(self, i: int) -> Mesh | PointCloud:
         if not -len(self) <= i < len(self):

@@ -24,7 +24,8 @@ class MeshData(LightningDataModule):
     """Batches of a folder of meshes. Statistics come from the training files alone.
 
     Args:
-        root: folder with sub-folders train, val and test, or with files that are split by the fractions; see `split_files`.
+        root: folder with sub-folders train, val and test, or with files that are split by the fractions; see
+            `split_files`.
         inputs: point fields given with the geometry.
         targets: point fields to predict.
         globals: per-mesh parameters (field data).
@@ -81,7 +82,8 @@ class MeshData(LightningDataModule):
         self.reflect, self.reflect_signs = list(reflect or ()), dict(reflect_signs or {})
         if unknown := set(self.reflect_signs) - {*self.task.inputs, *self.task.targets, *self.task.globals}:
             raise ValueError(f"reflect_signs names {sorted(unknown)}, which the task does not use")
-        self.target_mode, self.max_tokens, self.limit_train = target_mode, max_tokens, limit_train
+        self.target_mode: Literal["standard", "scale"] = target_mode
+        self.max_tokens, self.limit_train = max_tokens, limit_train
         self.val_fraction, self.test_fraction, self.test_split = val_fraction, test_fraction, test_split
         self.eval_batch_size, self.workers = eval_batch_size, workers
         self.cache_dir = Path(cache_dir) if cache_dir else None
@@ -179,9 +181,7 @@ class MeshData(LightningDataModule):
             # Keys of different splits differ, since networks may cache codes by key.
             first = sum(len(self.files(s)) for s in before)
             normalizer, files = self.normalizer, self.files(split)
-            samples = [
-                normalizer.encode(raw, first + i, str(files[i])) for i, raw in enumerate(self._read(split).raws)
-            ]
+            samples = [normalizer.encode(raw, first + i, str(files[i])) for i, raw in enumerate(self._read(split).raws)]
             self._packs[split] = Pack(samples, variants=max(2, 1 << len(self.reflect)))
         return self._packs[split]
 
@@ -223,9 +223,7 @@ class MeshData(LightningDataModule):
     def _evaluation(self, split: str) -> DataLoader | list:
         if not self._read(split).raws:
             return []
-        batches = EvalBatches(
-            self.pack(split), batch_size=self.eval_batch_size, with_nodes=self.with_nodes, **self._share()
-        )
+        batches = EvalBatches(self.pack(split), batch_size=self.eval_batch_size, with_nodes=self.with_nodes, **self._share())
         return self._loader(batches, 0)
 
     def _share(self) -> dict[str, int]:
@@ -244,4 +242,3 @@ class MeshData(LightningDataModule):
         if device.type == "cpu":
             return batch
         return type(batch)(*(part.to(device) for part in batch))
-

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, final
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -34,7 +35,7 @@ class Scaler:
         """Channels after coding."""
         return len(self.categories) or len(self.mean)
 
-    def encode(self, value: Tensor, where: str) -> Float[Tensor, "nodes channels"]:
+    def encode(self, value: Tensor, where: str) -> Float[Tensor, "*nodes channels"]:
         """Returns z-scores, or one-hot rows for integer fields."""
         if not self.categories:
             if value.shape[-1] != len(self.mean):
@@ -45,8 +46,10 @@ class Scaler:
         known = torch.tensor(self.categories)
         hot = value.long() == known
         if value.shape[-1] != 1 or value.is_floating_point():
-            raise ValueError(f"{where}: field {self.name!r} must be one integer per point, as in the training set, "
-                             f"got shape {tuple(value.shape)} of {value.dtype}")
+            raise ValueError(
+                f"{where}: field {self.name!r} must be one integer per point, as in the training set, "
+                f"got shape {tuple(value.shape)} of {value.dtype}"
+            )
         if not (seen := hot.any(-1)).all():
             new = sorted(set(value[~seen].flatten().tolist()))
             raise ValueError(f"{where}: field {self.name!r} has categories {new}; the training set has {list(self.categories)}")
@@ -58,9 +61,10 @@ class Scaler:
 class Normalizer:
     r"""Maps meshes to what networks see and predictions back to physical units.
 
-    Positions become $(x - c)/s$ with one scale $s$ for all axes, so that all training boxes fit $[-1, 1]$; distances and sizes are
-    scaled alike. Float inputs and globals are z-scored, integer inputs one-hot coded. Targets become $(u - m)/d$ with mean and
-    deviation over all training nodes; `mode="scale"` sets $m = 0$. Constant channels have $d = 1$.
+    Positions become $(x - c)/s$ with one scale $s$ for all axes, so that all training boxes fit $[-1, 1]$; distances
+    and sizes are scaled alike. Float inputs and globals are z-scored, integer inputs one-hot coded. Targets become
+    $(u - m)/d$ with mean and deviation over all training nodes; `mode="scale"` sets $m = 0$. Constant channels have
+    $d = 1$.
 
     Use `fit` (on training meshes only), or `from_state_dict`.
     """
@@ -75,6 +79,7 @@ class Normalizer:
     max_tokens: int = 512
     mode: Literal["standard", "scale"] = "standard"
     units: dict[str, str] = field(default_factory=dict)
+    token_size: float = 0.0
 
     @classmethod
     def fit(
@@ -129,6 +134,7 @@ class Normalizer:
             max_tokens=max_tokens,
             mode=mode,
             units={n: u for n, u in (units or {}).items() if n in names},
+            token_size=float(np.quantile(torch.cat([r["token_size"].flatten() for r in raws]).double().numpy(), 0.05)),
         )
 
     @property
@@ -158,8 +164,8 @@ class Normalizer:
     def sample(self, mesh: Mesh | PointCloud, targets: bool = True, *, index: int = -1, name: str = "mesh") -> "Data":
         """Returns the sample that networks see, as torch_geometric `Data` in float32.
 
-        Keys: pos, x, sdf, y (with `targets`), token_pos, token_normal, token_size, token_x, tokens (their number), mu (1, globals),
-        index (1,). Batches of samples become padded `Shapes` by `to_shapes`.
+        Keys: pos, x, sdf, y (with `targets`), token_pos, token_normal, token_size, token_x, tokens (their number),
+        mu (1, globals), index (1,). Batches of samples become padded `Shapes` by `to_shapes`.
 
         Args:
             mesh: a mesh or point cloud with the fields of the task.
@@ -168,9 +174,22 @@ class Normalizer:
             name: what error messages call the mesh, usually its path.
 
         Raises:
-            KeyError, ValueError, TypeError: fields are missing, not numeric or not finite; unknown categories; other dimension.
+            KeyError, ValueError, TypeError: fields are missing, not numeric or not finite; unknown categories; another
+                dimension.
         """
-        return self.encode(raw_sample(mesh, self.task, max_tokens=self.max_tokens, name=name, targets=targets), index, name)
+        return self.encode(
+            raw_sample(
+                mesh,
+                self.task,
+                max_tokens=self.max_tokens,
+                name=name,
+                targets=targets,
+                # The boundary of a mesh finer than those of the training is described as coarsely as theirs.
+                token_size=1.1 * self.token_size,
+            ),
+            index,
+            name,
+        )
 
     def encode(self, raw: Raw, index: int = -1, name: str = "mesh") -> "Data":
         """Returns the normalised sample of a prepared mesh."""
@@ -187,8 +206,7 @@ class Normalizer:
             "sdf": raw["sdf"].double() / self.scale,
             "token_pos": self.positions(raw["token_pos"]),
             "token_normal": raw["token_normal"],
-            # Sizes are lengths in the plane and areas in space; the points of a cloud (no normals) keep their unit measure.
-            "token_size": raw["token_size"].double() / self.scale ** (bool(raw["token_normal"].any()) * (len(self.center) - 1)),
+            "token_size": raw["token_size"].double() / self._measure(raw),
             "token_x": x[raw["token_index"]].mean(1),
             "mu": mu[None],
         }
@@ -196,6 +214,10 @@ class Normalizer:
             arrays["y"] = torch.cat([t.encode(raw[f"out:{t.name}"], name) for t in self.targets], 1)
         arrays = {k: v.float() for k, v in arrays.items()}
         return Sample(**arrays, tokens=torch.tensor([len(raw["token_pos"])]), index=torch.tensor([index]))
+
+    def _measure(self, raw: Raw) -> float:
+        # Lengths in the plane, areas in space; the points of a cloud (no normals) keep their unit measure.
+        return self.scale ** (len(self.center) - 1) if raw["token_normal"].any() else 1.0
 
     def positions(self, points: Float[Tensor, "points dim"]) -> Float[Tensor, "points dim"]:
         """Returns normalised positions, float64."""
@@ -237,9 +259,7 @@ class Normalizer:
         """
         try:
             scalers = {
-                role: tuple(
-                    Scaler(s["name"], tuple(s["mean"]), tuple(s["std"]), tuple(s["categories"])) for s in state[role]
-                )
+                role: tuple(Scaler(s["name"], tuple(s["mean"]), tuple(s["std"]), tuple(s["categories"])) for s in state[role])
                 for role in ("inputs", "targets", "globals")
             }
             return cls(
@@ -250,6 +270,7 @@ class Normalizer:
                 max_tokens=int(state["max_tokens"]),
                 mode=state["mode"],
                 units=dict(state["units"]),
+                token_size=float(state.get("token_size", 0.0)),
                 **scalers,
             )
         except (KeyError, TypeError, IndexError) as error:

@@ -4,6 +4,7 @@ from ._boundary import Facets as Facets
 from ._boundary import boundary_facets as boundary_facets
 from ._cells import Cells as Cells
 from ._cells import known_kinds as known_kinds
+from ._coarsen import merge_segments as merge_segments
 from ._convert import as_mesh as as_mesh
 from ._convert import like as like
 from ._distance import distance as distance

@@ -6,10 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_TORCH = {str(d).removeprefix("torch."): d for d in (
-    torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.int32, torch.uint32, torch.int64, torch.uint64,
-    torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128,
-)}  # fmt: skip
+_NAMES = "bool uint8 int8 int16 uint16 int32 uint32 int64 uint64 float16 bfloat16 float32 float64 complex64 complex128"
+_TORCH: dict[str, torch.dtype] = {name: getattr(torch, name) for name in _NAMES.split()}
 
 
 def as_tensor(array: Any, what: str) -> Tensor:
@@ -41,7 +39,8 @@ def encode(value: Tensor, *, rows: bool) -> tuple[np.ndarray, dict | None]:
         rows: the first axis counts points or cells and stays.
 
     Returns:
-        The array, and ``{"shape": ..., "dtype": ...}`` for `decode`, or None if the array reads back as the same tensor.
+        The array, and ``{"shape": ..., "dtype": ...}`` for `decode`, or None if the array reads back as the same
+        tensor.
     """
     value = value.detach()
     name, shape = str(value.dtype).removeprefix("torch."), tuple(value.shape)

@@ -1,6 +1,7 @@
 """The facets that bound a shape, with normals that point out of the material."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ class Facets:
     """Pieces of a boundary: segments in the plane, triangles in space.
 
     Args:
-        points: corners. In the plane the material lies to the left of the way from the first to the second; in space the corners
-            turn anticlockwise seen from outside.
+        points: corners. In the plane the material lies to the left of the way from the first to the second; in space
+            the corners turn anticlockwise seen from outside.
         index: numbers of the corners in the mesh.
         pos: midpoints.
         normal: unit normals, out of the material (zero for a facet without extent).
@@ -36,9 +37,16 @@ class Facets:
     def __len__(self) -> int:
         return len(self.index)
 
+    def __repr__(self) -> str:
+        dim = self.points.shape[2]
+        return f"Facets({len(self)} {'segments' if dim == 2 else 'triangles'} in {dim}D)"
+
     @classmethod
     def from_index(
-        cls, points: Float[Tensor, "nodes dim"], index: Int[Tensor, "facets corners"], cell: Int[Tensor, " facets"] | None = None
+        cls,
+        points: Float[Tensor, "nodes dim"],
+        index: Int[Tensor, "facets corners"],
+        cell: Int[Tensor, " facets"] | None = None,
     ) -> "Facets":
         """Measures facets given by the numbers of their corners."""
         corners = points[index]
@@ -56,10 +64,11 @@ class Facets:
 def boundary_facets(mesh: Mesh) -> Facets:
     r"""Returns the boundary of a shape, in pieces.
 
-    In the plane: the edges that one cell uses (quadratic edges as two segments). In space: the faces that one solid cell uses; for
-    a surface, its cells. Quadrilaterals, polygons and quadratic faces are split into triangles. Only cells of the largest
-    dimension count, so the lines that mesh generators add along a boundary change nothing. Normals leave the cell that owns the
-    facet, whatever the order of its nodes; a surface keeps its own orientation, turned outwards if it is closed.
+    In the plane: the edges that one cell uses (quadratic edges as two segments). In space: the faces that one solid
+    cell uses; for a surface, its cells. Quadrilaterals, polygons and quadratic faces are split into triangles. Only
+    cells of the largest dimension count, so the lines that mesh generators add along a boundary change nothing.
+    Normals leave the cell that owns the facet, whatever the order of its nodes; a surface keeps its own orientation,
+    turned outwards if it is closed.
 
     Raises:
         ValueError: no cells, or cells without a boundary (vertices; lines in space; higher-order kinds).
@@ -69,8 +78,8 @@ def boundary_facets(mesh: Mesh) -> Facets:
     top = mesh.cells.dim
     if top == 0 or (mesh.dim == 3 and top == 1):
         raise ValueError(
-            f"a mesh of {mesh.cells.counts() or 'no cells'} in {mesh.dim}D has no boundary facets; it needs cells of dimension "
-            f"{mesh.dim} (or {mesh.dim - 1}, as a curve or surface)"
+            f"a mesh of {mesh.cells.counts() or 'no cells'} in {mesh.dim}D has no boundary facets; it needs cells of "
+            f"dimension {mesh.dim} (or {mesh.dim - 1}, as a curve or surface)"
         )
     if top == mesh.dim:
         index, cell = _edges_of_areas(mesh) if mesh.dim == 2 else _faces_of_solids(mesh)
@@ -88,7 +97,9 @@ def refuse_higher_order(name: str) -> None:
 
 
 def pieces(mesh: Mesh) -> tuple[Int[Tensor, "pieces corners"], Int[Tensor, " pieces"]]:
-    """Splits the cells of the largest dimension, if that is 1 or 2, into segments or triangles; returns them and their cells."""
+    """Splits the cells of the largest dimension, if that is 1 or 2, into segments or triangles; returns them and their
+    cells.
+    """
     top = mesh.cells.dim
     index, owner = [], []
     for name, cells, nodes in mesh.cells.groups():
@@ -128,7 +139,7 @@ def _round_fan(loop: Tensor, centre: Tensor) -> Tensor:
     return torch.stack([centre[:, None].expand_as(loop), loop, loop.roll(-1, 1)], 2)
 
 
-def signed_areas(loop: Int[Tensor, "cells nodes"], points: Float[Tensor, "nodes 2"]) -> Float[Tensor, " cells"]:
+def signed_areas(loop: Int[Tensor, "cells corners"], points: Float[Tensor, "nodes 2"]) -> Float[Tensor, " cells"]:
     r"""Returns $\frac12 \sum_i x_i \times x_{i+1}$ about the first node, positive for anticlockwise polygons."""
     p = (points[loop] - points[loop[:, :1]]).to(torch.float64)
     q = p.roll(-1, 1)
@@ -143,7 +154,10 @@ def _edges_of_areas(mesh: Mesh) -> tuple[Tensor, Tensor]:
             continue
         refuse_higher_order(name)
         if name == "triangle_strip":
-            loops, cells = triangles(name, nodes, mesh.points).flatten(0, 1), cells.repeat_interleave(nodes.shape[1] - 2)
+            loops, cells = (
+                triangles(name, nodes, mesh.points).flatten(0, 1),
+                cells.repeat_interleave(nodes.shape[1] - 2),
+            )
             vertex = [True] * 3
         else:
             local = list(range(nodes.shape[1])) if name == "polygon" else list(kind.loop)
@@ -222,8 +236,9 @@ def solid_volumes(name: str, nodes: Tensor, points: Tensor) -> Tensor:
     p = (points[nodes] - points[nodes[:, :1]]).to(torch.float64)
     volume = torch.zeros(len(nodes), dtype=torch.float64)
     for loop, centre in zip(kind.faces, kind.centres, strict=True):
-        sides = zip(loop, loop[1:] + loop[:1], strict=True) if centre is not None else zip(loop[1:-1], loop[2:], strict=True)
-        fan = [(loop[0] if centre is None else centre, a, b) for a, b in sides]
-        for a, b, c in fan:
-            volume += torch.linalg.det(torch.stack([p[:, a], p[:, b], p[:, c]], 1)) / 6
+        apex = loop[0] if centre is None else centre
+        for a, b in pairwise(loop if centre is None else (*loop, loop[0])):
+            if apex in (a, b):
+                continue
+            volume += torch.linalg.det(torch.stack([p[:, apex], p[:, a], p[:, b]], 1)) / 6
     return volume

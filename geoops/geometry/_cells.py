@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Int, UInt8
@@ -47,7 +48,9 @@ class Cells:
             )
         for code in self.kinds.unique().tolist():
             if code == _POLYHEDRON:
-                raise ValueError("cells: polyhedra are not supported; split them into tetrahedra first (pyvista: grid.triangulate())")
+                raise ValueError(
+                    "cells: polyhedra are not supported; split them into tetrahedra first (pyvista: grid.triangulate())"
+                )
             if code not in CODES:
                 raise ValueError(f"cells: VTK type code {code} is not supported; known: {sorted(CODES)}")
             kind, found = CODES[code], sizes[self.kinds == code]
@@ -60,7 +63,9 @@ class Cells:
 
     @classmethod
     def from_blocks(cls, blocks: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) -> "Cells":
-        """Joins blocks of one kind each, in the order given: ``{"triangle": (m, 3) tensor, ...}`` or a list of pairs."""
+        """Joins blocks of one kind each, in the order given: ``{"triangle": (m, 3) tensor, ...}`` or a list of
+        pairs.
+        """
         kinds, sizes, nodes = [], [], []
         for name, block in blocks.items() if isinstance(blocks, Mapping) else blocks:
             kind = kind_named(name)
@@ -115,7 +120,7 @@ class Cells:
         change = (self.kinds[1:] != self.kinds[:-1]) | (sizes[1:] != sizes[:-1])
         starts = [0, *(change.nonzero().flatten() + 1).tolist(), len(self)]
         blocks = []
-        for a, b in zip(starts[:-1], starts[1:], strict=True):
+        for a, b in pairwise(starts):
             nodes = self.connectivity[int(self.offsets[a]) : int(self.offsets[b])]
             blocks.append((CODES[int(self.kinds[a])].name, nodes.reshape(b - a, -1)))
         return blocks

@@ -16,8 +16,8 @@ def as_mesh(obj: Any) -> Shape:
     """Returns a mesh or cloud for an object of any known library.
 
     Args:
-        obj: a geoops `Mesh` or `PointCloud`; a pyvista or vtk data set or MultiBlock; a `meshio.Mesh`; a trimesh `Trimesh`,
-            `PointCloud` or `Scene`; a torch_geometric `Data`.
+        obj: a geoops `Mesh` or `PointCloud`; a pyvista or vtk data set or MultiBlock; a `meshio.Mesh`; a trimesh
+            `Trimesh`, `PointCloud` or `Scene`; a torch_geometric `Data`.
 
     Raises:
         TypeError: another kind of object.
@@ -28,8 +28,9 @@ def as_mesh(obj: Any) -> Shape:
 def like(obj: Any, mesh: Shape) -> Any:
     """Returns `mesh` as the kind of object that `obj` is; undoes `as_mesh`.
 
-    Where points and cells are as many as in `obj`, the result is a copy of `obj` (its dimensions, blocks, sets, materials and so on
-    stay) with the points and fields of `mesh`. Otherwise it is a new object of the nearest type that can hold the mesh.
+    Where points and cells are as many as in `obj`, the result is a copy of `obj` (its dimensions, blocks, sets,
+    materials and so on stay) with the points and fields of `mesh`. Otherwise it is a new object of the nearest type
+    that can hold the mesh.
     """
     return _EXPORT[_library(obj)](obj, mesh)
 
@@ -48,8 +49,9 @@ def _library(obj: Any) -> str:
         if names & wanted:
             return library
     raise TypeError(
-        f"cannot make a mesh of a {type(obj).__module__}.{type(obj).__name__}; expected a geoops Mesh or PointCloud, or an object of "
-        "pyvista (vtk), meshio, trimesh or torch_geometric (to read a file use geoops.io.read)"
+        f"cannot make a mesh of a {type(obj).__module__}.{type(obj).__name__}; expected a geoops Mesh or "
+        "PointCloud, or an object of pyvista (vtk), meshio, trimesh or torch_geometric "
+        "(to read a file use geoops.io.read)"
     )
 
 
@@ -144,5 +146,17 @@ def _padded(mesh: Shape, columns: int) -> np.ndarray:
     return torch.nn.functional.pad(mesh.points.detach(), (0, max(0, columns - mesh.dim))).numpy().copy()
 
 
-_IMPORT = {"geoops": lambda obj: obj, "vtk": _from_vtk, "meshio": _from_meshio, "trimesh": _from_trimesh, "data": _from_data}
-_EXPORT = {"geoops": _like_geoops, "vtk": _like_vtk, "meshio": _like_meshio, "trimesh": _like_trimesh, "data": _like_data}
+_IMPORT = {
+    "geoops": lambda obj: obj,
+    "vtk": _from_vtk,
+    "meshio": _from_meshio,
+    "trimesh": _from_trimesh,
+    "data": _from_data,
+}
+_EXPORT = {
+    "geoops": _like_geoops,
+    "vtk": _like_vtk,
+    "meshio": _like_meshio,
+    "trimesh": _like_trimesh,
+    "data": _like_data,
+}

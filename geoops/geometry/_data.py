@@ -20,8 +20,9 @@ _CELLS = ("cell_kinds", "cell_offsets", "cell_connectivity")
 def to_data(shape: Mesh | PointCloud) -> Any:
     """Returns a `Data` with `pos`, the cells, and each field under its name (or ``role.name`` where that is taken).
 
-    The cells are `face` (3, m) where all are triangles, otherwise `cell_kinds`, `cell_offsets` and `cell_connectivity`. The attribute
-    `geoops`, a dict, records roles, names and units, so that `from_data` restores the same shape.
+    The cells are `face` (3, m) where all are triangles, otherwise `cell_kinds`, `cell_offsets` and
+    `cell_connectivity`. The attribute `geoops`, a dict, records roles, names and units, so that `from_data` restores
+    the same shape.
     """
     from torch_geometric.data import Data
 
@@ -47,14 +48,14 @@ def to_data(shape: Mesh | PointCloud) -> Any:
 def from_data(data: Any) -> Mesh | PointCloud:
     """Returns a mesh where there are cells, a cloud otherwise.
 
-    In a `Data` from elsewhere, `face` (3, m) holds triangles, or (4, m) tetrahedra; tensors with one row for each node are point
-    fields; everything else (edges and their attributes too) is global.
+    In a `Data` from elsewhere, `face` (3, m) holds triangles, or (4, m) tetrahedra; tensors with one row for each node
+    are point fields; everything else (edges and their attributes too) is global.
     """
     if getattr(data, "pos", None) is None:
         raise ValueError(f"the Data object has no pos (coordinates); it has {sorted(data.keys())}")
     if data.pos.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"the Data object's pos must be float32 or float64, got {data.pos.dtype}")
-    notes = data[NOTES] if NOTES in data else None
+    notes = getattr(data, NOTES, None)
     cells = _cells(data)
     skip = {"pos", "face", NOTES, *_CELLS}
     if notes is not None:

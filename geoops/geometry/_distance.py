@@ -16,16 +16,18 @@ from ._winding import winding_2d, winding_3d
 def signed_distance(shape: Mesh | Facets, points: Float[Tensor, "queries dim"]) -> Float[Tensor, " queries"]:
     r"""Returns the distance from points to the boundary of a shape, negative inside the material.
 
-    $$d(x) = \pm \min_{f} \min_{y \in f} \|x - y\|$$ over the facets f of the boundary, exact up to rounding (computed in float64). The
-    sign is that of the winding number of the boundary around x, so several outlines, voids and islands need no special care.
-    About a million points a second for 250 facets in the plane, and 30,000 points a second for 5,000 facets in space.
+    $$d(x) = \pm \min_{f} \min_{y \in f} \|x - y\|$$ over the facets f of the boundary, exact up to rounding (computed
+    in float64). The sign is that of the winding number of the boundary around x, so several outlines, voids and
+    islands need no special care. About a million points a second for 250 facets in the plane, and 30,000 points a
+    second for 5,000 facets in space.
 
     Args:
         shape: a mesh (its `boundary_facets` are used), or facets computed before.
         points: any points, in the same units as the shape.
 
     Raises:
-        ValueError: the boundary is not closed, so that inside has no meaning (use `distance`); another dimension; points with NaN.
+        ValueError: the boundary is not closed, so that inside has no meaning (use `distance`); another dimension;
+            points with NaN.
     """
     facets = shape if isinstance(shape, Facets) else boundary_facets(shape)
     queries, corners = _queries(points, facets.points.shape[2]), _corners(facets)
@@ -39,8 +41,8 @@ def signed_distance(shape: Mesh | Facets, points: Float[Tensor, "queries dim"]) 
 def distance(shape: Mesh | PointCloud | Facets, points: Float[Tensor, "queries dim"]) -> Float[Tensor, " queries"]:
     """Returns the distance from points to a shape, open or closed, without a sign.
 
-    For a mesh of areas in the plane or of solids this is the distance to the boundary; for curves and surfaces to the cells
-    themselves; for a cloud to the nearest point.
+    For a mesh of areas in the plane or of solids this is the distance to the boundary; for curves and surfaces to the
+    cells themselves; for a cloud to the nearest point.
 
     Raises:
         ValueError: another dimension; points with NaN; a mesh without cells.

@@ -32,7 +32,9 @@ def check_points(points: Any, what: str) -> None:
 
 
 def check_fields(fields: Any, count: int | None, role: str, what: str) -> None:
-    """Requires a dict of named CPU tensors with `count` rows (any shape where `count` is None; then text is allowed too)."""
+    """Requires a dict of named CPU tensors with `count` rows (any shape where `count` is None; then text is allowed
+    too).
+    """
     if not isinstance(fields, Mapping):
         raise TypeError(f"{what}: {role} fields must be a dict of tensors by name, got {type(fields).__name__}")
     for name, value in fields.items():

@@ -20,7 +20,11 @@ def check_finite(shape: Mesh | PointCloud, names: Iterable[str] | None = None) -
         KeyError: there is no field of a name.
         ValueError: NaN or infinity in a field; the message names all such fields, with counts and the first place.
     """
-    roles = {"point": shape.point_fields, "cell": shape.cell_fields if isinstance(shape, Mesh) else {}, "global": shape.global_fields}
+    roles = {
+        "point": shape.point_fields,
+        "cell": shape.cell_fields if isinstance(shape, Mesh) else {},
+        "global": shape.global_fields,
+    }
     known = [name for fields in roles.values() for name in fields]
     bad = []
     for name in dict.fromkeys(known if names is None else names):

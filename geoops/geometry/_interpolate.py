@@ -8,7 +8,7 @@ from torch import Tensor
 from ._boundary import boundary_facets, pieces
 from ._distance import _queries
 from ._mesh import Mesh
-from ._nearest import CHUNK, nearest, spread_axis, weights
+from ._nearest import CHUNK, nearest, weights
 from ._simplices import simplices
 from ._tree import Array, BoxTree, Groups, starts_of
 
@@ -16,18 +16,24 @@ from ._tree import Array, BoxTree, Groups, starts_of
 _SLACK = 1e-10
 
 
-def interpolate(mesh: Mesh, values: Float[Tensor, "nodes *channels"], points: Float[Tensor, "queries dim"]) -> Float[Tensor, "queries *channels"]:
-    r"""Returns $\sum_k \lambda_k(x)\, v_k$ with the barycentric coordinates of x in the triangle or tetrahedron around it.
+def interpolate(
+    mesh: Mesh, values: Float[Tensor, " nodes *channels"], points: Float[Tensor, "queries dim"]
+) -> Float[Tensor, " queries *channels"]:
+    r"""Returns $\sum_k \lambda_k(x)\, v_k$ with the barycentric coordinates of x in the triangle or tetrahedron around
+    it.
 
-    Other cells are split into triangles or tetrahedra first. A point outside the mesh takes the value of the nearest point of its
-    boundary, so the result is continuous and never extrapolates. On curves and surfaces every point takes the value of the
-    nearest one. Linear fields are reproduced exactly on meshes with straight edges. Differentiable in `values`.
+    Other cells are split into triangles or tetrahedra first. A point outside the mesh takes the value of the nearest
+    point of its boundary, so the result is continuous and never extrapolates. On curves and surfaces every point takes
+    the value of the nearest one. Linear fields are reproduced exactly on meshes with straight edges. Differentiable in
+    `values`.
 
     Raises:
         ValueError: a wrong number of values, another dimension, points with NaN, a mesh without cells.
     """
     if len(values) != len(mesh.points):
-        raise ValueError(f"values must have one row for each of the {len(mesh.points)} points of the mesh, got shape {tuple(values.shape)}")
+        raise ValueError(
+            f"values must have one row for each of the {len(mesh.points)} points of the mesh, got shape {tuple(values.shape)}"
+        )
     nodes, weight = interpolation_weights(mesh, points)
     flat = values.reshape(len(values), -1)
     total = torch.zeros(len(points), flat.shape[1], dtype=values.dtype)
@@ -39,7 +45,9 @@ def interpolate(mesh: Mesh, values: Float[Tensor, "nodes *channels"], points: Fl
 def interpolation_weights(
     mesh: Mesh, points: Float[Tensor, "queries dim"]
 ) -> tuple[Int[Tensor, "queries corners"], Float[Tensor, "queries corners"]]:
-    """Returns the nodes around each point and their weights (float64, at least 0, sum 1), to interpolate many fields at once."""
+    """Returns the nodes around each point and their weights (float64, at least 0, sum 1), to interpolate many fields
+    at once.
+    """
     if not isinstance(mesh, Mesh):
         raise TypeError(f"interpolation needs a Mesh with cells, got {type(mesh).__name__}")
     if mesh.cells.dim == 0:
@@ -68,12 +76,12 @@ def _containing(corners: Array, points: Array) -> tuple[Array, Array]:
     """Returns the simplex around each point, and whether there is one."""
     found, best = np.zeros(len(points), dtype=np.int64), np.full(len(points), -np.inf)
     if not len(points):
-        return found, best > 0
+        return found, np.zeros(0, dtype=bool)
     groups = Groups.cut(points, 16 if len(points) > 4 * len(corners) else 1)
     offset, inverse = _frames(corners)
 
     def keep(group: Array, low: Array, high: Array) -> Array:
-        return ((groups.low[group] <= high) & (low <= groups.high[group])).all(1)
+        return np.asarray(((groups.low[group] <= high) & (low <= groups.high[group])).all(1))
 
     slack = _SLACK * np.abs(corners).max()
     tree = BoxTree.build(corners.min(1) - slack, corners.max(1) + slack)
@@ -87,15 +95,18 @@ def _containing(corners: Array, points: Array) -> tuple[Array, Array]:
             depth = _depth(offset, inverse, item[a:b], groups.points[:, group[a:b]])
             runs = starts[first:last] - a
             deepest = np.maximum.reduceat(depth, runs, axis=0)
-            hit = np.where(depth == spread_axis(deepest, runs, b - a), item[a:b, None], np.iinfo(np.int64).max)
+            best_of = np.repeat(deepest, np.diff([*runs, len(depth)]), axis=0)
+            hit = np.where(depth == best_of, item[a:b, None], np.iinfo(np.int64).max)
             place = groups.order[group[starts[first:last]]]
             found[place], best[place] = np.minimum.reduceat(hit, runs, axis=0), deepest
             first = last
-    return found, best >= -_SLACK
+    return found, np.greater_equal(best, -_SLACK)
 
 
 def _frames(corners: Array) -> tuple[Array, Array]:
-    """Last corners (dim, simplices), and maps (dim, dim, simplices) from offsets to the other barycentric coordinates."""
+    """Last corners (dim, simplices), and maps (dim, dim, simplices) from offsets to the other barycentric
+    coordinates.
+    """
     edges = np.swapaxes(corners[:, :-1] - corners[:, -1:], 1, 2)
     flat = np.abs(np.linalg.det(edges)) <= 1e-30 * np.abs(edges).max((1, 2), initial=0) ** edges.shape[1]
     # A simplex without extent contains nothing: NaN never compares as inside.

@@ -87,6 +87,11 @@ def _prism(name: str, code: int, sides: int) -> Kind:
     return _volume(name, code, 2 * sides, (bottom, top, *around))
 
 
+# fmt: off
+_HIGHER_ORDER = (
+    ("CURVE", 1), ("TRIANGLE", 2), ("QUADRILATERAL", 2), ("TETRAHEDRON", 3), ("HEXAHEDRON", 3), ("WEDGE", 3),
+    ("PYRAMID", 3),
+)
 _TABLE = (
     Kind("vertex", 1, 0, 1, 1),
     Kind("poly_vertex", 2, 0, None),
@@ -115,24 +120,21 @@ _TABLE = (
     _volume(
         "hexahedron27", 29, 27, _HEXA, _HEXA_MIDS,
         _centres(20, (0, 3, 7, 4), (1, 2, 6, 5), (0, 1, 5, 4), (3, 2, 6, 7), (0, 1, 2, 3), (4, 5, 6, 7)),
-    ),  # fmt: skip
+    ),
     Kind("quad6", 30, 2, 6, 4, (4, 1, 2, 5, 3, 0)),
     _volume("wedge12", 31, 12, _WEDGE, dict(list(_WEDGE_MIDS.items())[:6])),
     _volume("wedge18", 32, 18, _WEDGE, _WEDGE_MIDS, _centres(15, (0, 1, 4, 3), (1, 2, 5, 4), (2, 0, 3, 5))),
     _volume(
         "hexahedron24", 33, 24, _HEXA, _HEXA_MIDS,
         _centres(20, (0, 3, 7, 4), (1, 2, 6, 5), (0, 1, 5, 4), (3, 2, 6, 7)),
-    ),  # fmt: skip
+    ),
     Kind("triangle7", 34, 2, 7, 3, (3, 1, 4, 2, 5, 0), centre=6),
     Kind("line4", 35, 1, 4, 2),
     # Kinds below are kept through files and conversions; functions that need their shape refuse them by name.
-    *(Kind(f"VTK_LAGRANGE_{n}", 68 + i, d, None) for i, (n, d) in enumerate(
-        [("CURVE", 1), ("TRIANGLE", 2), ("QUADRILATERAL", 2), ("TETRAHEDRON", 3), ("HEXAHEDRON", 3), ("WEDGE", 3), ("PYRAMID", 3)]
-    )),
-    *(Kind(f"VTK_BEZIER_{n}", 75 + i, d, None) for i, (n, d) in enumerate(
-        [("CURVE", 1), ("TRIANGLE", 2), ("QUADRILATERAL", 2), ("TETRAHEDRON", 3), ("HEXAHEDRON", 3), ("WEDGE", 3), ("PYRAMID", 3)]
-    )),
-)  # fmt: skip
+    *(Kind(f"VTK_{family}_{name}", first + i, dim, None) for family, first in (("LAGRANGE", 68), ("BEZIER", 75))
+      for i, (name, dim) in enumerate(_HIGHER_ORDER)),
+)
+# fmt: on
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
 CODES: dict[int, Kind] = {kind.code: kind for kind in _TABLE}

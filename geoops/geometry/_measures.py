@@ -12,8 +12,8 @@ from ._mesh import Mesh
 def cell_measures(mesh: Mesh) -> Float[Tensor, " cells"]:
     r"""Returns the length, area or volume of each cell (zero for vertices), never negative.
 
-    Polygons and solids with flat faces are exact, $\frac12 \sum x_i \times x_{i+1}$ and $\frac16 \sum a \cdot (b \times c)$ over the
-    faces; quadratic cells count as the linear pieces between all their nodes.
+    Polygons and solids with flat faces are exact, $\frac12 \sum x_i \times x_{i+1}$ and $\frac16 \sum a \cdot (b
+    \times c)$ over the faces; quadratic cells count as the linear pieces between all their nodes.
     """
     measures = torch.zeros(len(mesh.cells), dtype=mesh.points.dtype)
     for name, cells, nodes in mesh.cells.groups():

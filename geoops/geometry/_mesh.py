@@ -15,7 +15,8 @@ from ._pointcloud import PointCloud
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A mesh in the plane or in space, with named fields. Immutable: `dataclasses.replace` or `with_fields` make changed copies.
+    """A mesh in the plane or in space, with named fields. Immutable: `dataclasses.replace` or `with_fields` make
+    changed copies.
 
     Args:
         points: coordinates, float32 or float64, finite.
@@ -27,8 +28,8 @@ class Mesh:
 
     Raises:
         TypeError: something is not a CPU tensor, or has the wrong dtype.
-        ValueError: no points, NaN or infinite coordinates, cells that refer to absent points, solid cells in the plane, a field of
-            the wrong length, a unit without its field.
+        ValueError: no points, NaN or infinite coordinates, cells that refer to absent points, solid cells in the
+            plane, a field of the wrong length, a unit without its field.
     """
 
     points: Float[Tensor, "nodes dim"]
@@ -47,8 +48,8 @@ class Mesh:
             first = int((nodes >= len(self.points)).nonzero()[0])
             cell = int(torch.searchsorted(self.cells.offsets, first, right=True)) - 1
             raise ValueError(
-                f"mesh: cell {cell} refers to the absent point {int(nodes[first])}; there are {len(self.points)} points, "
-                f"numbered from 0 to {len(self.points) - 1}"
+                f"mesh: cell {cell} refers to the absent point {int(nodes[first])}; there are {len(self.points)} "
+                f"points, numbered from 0 to {len(self.points) - 1}"
             )
         if self.dim == 2 and self.cells.dim == 3:
             raise ValueError(f"mesh: points in the plane cannot carry solid cells ({', '.join(self.cells.counts())})")
@@ -97,8 +98,8 @@ class Mesh:
     def from_pyvista(cls, obj: Any) -> "Mesh":
         """Takes a pyvista or vtk data set: unstructured, surface, structured, image, rectilinear, or blocks of them.
 
-        The parts of a MultiBlock are joined in order (points are not merged); the cell field ``block`` holds the number of the
-        part, the global field ``block_names`` the names as a JSON list.
+        The parts of a MultiBlock are joined in order (points are not merged); the cell field ``block`` holds the
+        number of the part, the global field ``block_names`` the names as a JSON list.
         """
         from ._vtk_read import mesh_from_vtk
 

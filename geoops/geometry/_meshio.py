@@ -1,6 +1,7 @@
 """meshio's meshes to geoops' and back."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,8 @@ def from_meshio(obj: Any) -> Mesh | PointCloud:
 
 
 def to_meshio(shape: Mesh | PointCloud, lengths: list[int] | None = None) -> Any:
-    """Returns a `meshio.Mesh`; the blocks are runs of one kind, cut further so that their lengths are `lengths` where given.
+    """Returns a `meshio.Mesh`; the blocks are runs of one kind, cut further so that their lengths are `lengths` where
+    given.
 
     Raises:
         ValueError: there are kinds of cells that meshio does not know.
@@ -64,7 +66,7 @@ def to_meshio(shape: Mesh | PointCloud, lengths: list[int] | None = None) -> Any
     blocks = cells.blocks()
     if lengths is not None:
         bounds = np.cumsum([0, *lengths]).tolist()
-        parts = [cells.select(torch.arange(a, b)).blocks() for a, b in zip(bounds[:-1], bounds[1:], strict=True) if b > a]
+        parts = [cells.select(torch.arange(a, b)).blocks() for a, b in pairwise(bounds) if b > a]
         blocks = [block for part in parts for block in part]
     ends = np.cumsum([len(nodes) for _, nodes in blocks])[:-1].tolist()
     cell_fields = shape.cell_fields if isinstance(shape, Mesh) else {}

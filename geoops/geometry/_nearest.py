@@ -6,6 +6,8 @@ import numpy as np
 
 from ._tree import Array, BoxTree, Groups, spread_over, starts_of
 
+#: One array for each coordinate.
+Coords = Sequence[Array] | Array
 # Distances computed at once: few enough to stay in the cache.
 CHUNK = 1 << 16
 # Points that share one search, where there are many more points than items.
@@ -15,17 +17,19 @@ GROUP = 16
 def nearest(corners: Array, points: Array) -> tuple[Array, Array]:
     r"""Returns the number of the nearest segment (items, 2, dim) or triangle (items, 3, dim), and the squared distance.
 
-    Points are searched for in groups. At the centre c of a group's box of radius r let item i be at distance $d_i$ in direction
-    $u_i$. Distances to convex items are convex, so $d_i(c + s) \ge d_i + u_i \cdot s$, and
-    $d_j(c + s) \le d_j + u_j \cdot s + r^2 / 2(d_j - r)$ for $d_j > r$. With the nearest item as j, item i cannot be nearest to any
-    point of the group if $d_i - d_j > r |u_i - u_j| + r^2 / 2(d_j - r)$, or if $d_i - d_j > 2 r$.
+    Points are searched for in groups. At the centre c of a group's box of radius r let item i be at distance $d_i$ in
+    direction $u_i$. Distances to convex items are convex, so $d_i(c + s) \ge d_i + u_i \cdot s$, and
+    $d_j(c + s) \le d_j + u_j \cdot s + r^2 / 2(d_j - r)$ for $d_j > r$. With the nearest item as j, item i cannot be
+    nearest to any point of the group if $d_i - d_j > r |u_i - u_j| + r^2 / 2(d_j - r)$, or if $d_i - d_j > 2 r$.
     """
     from scipy.spatial import cKDTree
 
     index, squared = np.zeros(len(points), dtype=np.int64), np.zeros(len(points))
     if not len(points):
         return index, squared
-    groups = Groups.cut(points, GROUP if len(points) > GROUP * len(corners) else 1)
+    # Measured: in space, groups are small enough only where points are much denser than items.
+    dense = len(points) > (16 if points.shape[1] == 2 else 64) * len(corners)
+    groups = Groups.cut(points, GROUP if dense else 1)
     parts = [np.ascontiguousarray(corners[:, i, j]) for i in range(corners.shape[1]) for j in range(corners.shape[2])]
     centre, radius = (groups.low + groups.high) / 2, np.linalg.norm(groups.high - groups.low, axis=1) / 2
     # Some near item bounds the search; which one does not matter.
@@ -82,22 +86,19 @@ def _possible(parts: list[Array], group: Array, item: Array, centre: Array, radi
 def _least(value: Array, item: Array, starts: Array) -> tuple[Array, Array]:
     """Returns, for each run, the item with the smallest value (the first of equals) and the value."""
     least = np.minimum.reduceat(value, starts, axis=0)
-    hit = value == spread_axis(least, starts, len(item))
+    hit = value == np.repeat(least, np.diff([*starts, len(item)]), axis=0)
     number = np.where(hit, item if value.ndim == 1 else item[:, None], np.iinfo(np.int64).max)
     return np.minimum.reduceat(number, starts, axis=0), least
-
-
-def spread_axis(values: Array, starts: Array, total: int) -> Array:
-    """Repeats one row for each run over the run."""
-    return np.repeat(values, np.diff([*starts, total]), axis=0)
 
 
 def _chunks(group: Array, item: Array) -> list[tuple[Array, Array]]:
     return [(group[i : i + CHUNK], item[i : i + CHUNK]) for i in range(0, len(item), CHUNK)]
 
 
-def squared_distance(parts: Sequence[Array], p: Sequence[Array]) -> Array:
-    """Returns the squared distance from points to segments or triangles; `parts` are the coordinates of the corners in turn."""
+def squared_distance(parts: Coords, p: Coords) -> Array:
+    """Returns the squared distance from points to segments or triangles; `parts` are the coordinates of the corners in
+    turn.
+    """
     dim = len(p)
     corner = [parts[i : i + dim] for i in range(0, len(parts), dim)]
     if len(corner) == 2:
@@ -105,16 +106,16 @@ def squared_distance(parts: Sequence[Array], p: Sequence[Array]) -> Array:
     return _to_triangle(*corner, p)
 
 
-def along_segment(a: Sequence[Array], b: Sequence[Array], p: Sequence[Array]) -> Array:
+def along_segment(a: Coords, b: Coords, p: Coords) -> Array:
     r"""Returns the parameter $t \in [0, 1]$ of the nearest point $a + t (b - a)$; exactly 0 and 1 at the ends."""
-    dot, length = 0.0, 0.0
+    dot, length = np.zeros(()), np.zeros(())
     for a_i, b_i, p_i in zip(a, b, p, strict=True):
         e = b_i - a_i
         dot, length = dot + e * (p_i - a_i), length + e * e
     return np.clip(dot / np.where(length > 0, length, 1.0), 0, 1)
 
 
-def gap(parts: Sequence[Array], p: Sequence[Array]) -> list[Array]:
+def gap(parts: Coords, p: Coords) -> list[Array]:
     """Returns the vectors to points from the nearest points of segments or triangles."""
     dim = len(p)
     corner = [parts[i : i + dim] for i in range(0, len(parts), dim)]
@@ -133,20 +134,20 @@ def gap(parts: Sequence[Array], p: Sequence[Array]) -> list[Array]:
     return best
 
 
-def _segment_gap(a: Sequence[Array], b: Sequence[Array], p: Sequence[Array]) -> list[Array]:
+def _segment_gap(a: Coords, b: Coords, p: Coords) -> list[Array]:
     t = along_segment(a, b, p)
     return [(p_i - a_i) - t * (b_i - a_i) for a_i, b_i, p_i in zip(a, b, p, strict=True)]
 
 
-def _to_segment(a: Sequence[Array], b: Sequence[Array], p: Sequence[Array]) -> Array:
+def _to_segment(a: Coords, b: Coords, p: Coords) -> Array:
     t = along_segment(a, b, p)
-    total = 0.0
+    total = np.zeros(())
     for a_i, b_i, p_i in zip(a, b, p, strict=True):
         total = total + np.square((p_i - a_i) - t * (b_i - a_i))
     return total
 
 
-def in_triangle(a: Sequence[Array], b: Sequence[Array], c: Sequence[Array], p: Sequence[Array]) -> tuple[Array, Array, Array]:
+def in_triangle(a: Coords, b: Coords, c: Coords, p: Coords) -> tuple[Array, Array, Array]:
     """Returns barycentric coordinates of the projection onto the plane of b and c, and whether it falls inside."""
     u, v, w = ([y_i - a_i for a_i, y_i in zip(a, y, strict=True)] for y in (b, c, p))
     uu, uv, vv, wu, wv = (_dot(s, t) for s, t in ((u, u), (u, v), (v, v), (w, u), (w, v)))
@@ -157,24 +158,26 @@ def in_triangle(a: Sequence[Array], b: Sequence[Array], c: Sequence[Array], p: S
     return beta, gamma, ~flat & (beta >= 0) & (gamma >= 0) & (beta + gamma <= 1)
 
 
-def _to_triangle(a: Sequence[Array], b: Sequence[Array], c: Sequence[Array], p: Sequence[Array]) -> Array:
+def _to_triangle(a: Coords, b: Coords, c: Coords, p: Coords) -> Array:
     beta, gamma, inside = in_triangle(a, b, c, p)
-    off = 0.0
+    off = np.zeros(())
     for a_i, b_i, c_i, p_i in zip(a, b, c, p, strict=True):
         off = off + np.square((p_i - a_i) - beta * (b_i - a_i) - gamma * (c_i - a_i))
     edge = np.minimum(np.minimum(_to_segment(a, b, p), _to_segment(b, c, p)), _to_segment(c, a, p))
     return np.where(inside, off, edge)
 
 
-def _dot(u: Sequence[Array], v: Sequence[Array]) -> Array:
-    total = 0.0
+def _dot(u: Coords, v: Coords) -> Array:
+    total = np.zeros(())
     for x, y in zip(u, v, strict=True):
         total = total + x * y
     return total
 
 
 def weights(corners: Array, points: Array) -> Array:
-    """Returns the barycentric weights (n, corners) of the nearest point of the n-th segment or triangle to the n-th point."""
+    """Returns the barycentric weights (n, corners) of the nearest point of the n-th segment or triangle to the n-th
+    point.
+    """
     a, b, p = corners[:, 0].T, corners[:, 1].T, points.T
     if corners.shape[1] == 2:
         t = along_segment(a, b, p)

@@ -15,8 +15,8 @@ def oriented(
 ) -> tuple[Int[Tensor, "pieces corners"], Int[Tensor, " pieces"]]:
     """Turns segments or triangles so that neighbours agree and closed parts bound material.
 
-    In each connected part the minority follows the majority. A closed part faces outwards, but inwards if it lies inside an odd
-    number of others: there it is the wall of a void. Open parts keep the sense of their majority.
+    In each connected part the minority follows the majority. A closed part faces outwards, but inwards if it lies
+    inside an odd number of others: there it is the wall of a void. Open parts keep the sense of their majority.
     """
     found = index.numpy().copy()
     points = mesh.points.detach().to(torch.float64).numpy()
@@ -47,7 +47,9 @@ def merged(points: Array) -> Array:
 
 
 def ridges(index: Array) -> tuple[Array, Array]:
-    """Returns numbers (pieces, corners) and senses (+1, -1) of what pieces share: ends of segments, edges of triangles."""
+    """Returns numbers (pieces, corners) and senses (+1, -1) of what pieces share: ends of segments, edges of
+    triangles.
+    """
     if index.shape[1] == 2:
         number, sign = index, np.tile([-1, 1], (len(index), 1))
     else:

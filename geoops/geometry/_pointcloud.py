@@ -12,7 +12,8 @@ from ._fields import check_fields, check_points, check_units, describe
 
 @dataclass(frozen=True, eq=False)
 class PointCloud:
-    """Points in the plane or in space, with named fields. Immutable: `dataclasses.replace` or `with_fields` make changed copies.
+    """Points in the plane or in space, with named fields. Immutable: `dataclasses.replace` or `with_fields` make
+    changed copies.
 
     Args:
         points: coordinates, float32 or float64, finite.

@@ -6,10 +6,12 @@ from torch import Tensor
 
 
 def farthest_points(points: Float[Tensor, "nodes dim"], n: int, start: int = 0) -> Int[Tensor, " {n}"]:
-    r"""Chooses points one by one, each the farthest from those before: $i_{k+1} = \arg\max_i \min_{j \le k} \|x_i - x_{i_j}\|$.
+    r"""Chooses points one by one, each the farthest from those before: $i_{k+1} = \arg\max_i \min_{j \le k} \|x_i -
+    x_{i_j}\|$.
 
-    The first is `start`; of equally far points the first wins, so the choice is always the same. The distance from any point to the
-    chosen ones is at most the smallest distance between chosen ones (a 2-approximation of the best cover; Gonzalez, 1985).
+    The first is `start`; of equally far points the first wins, so the choice is always the same. The distance from any
+    point to the chosen ones is at most the smallest distance between chosen ones (a 2-approximation of the best cover;
+    Gonzalez, 1985).
 
     Raises:
         ValueError: `n` is not between 1 and the number of points, or `start` is not the number of a point.
@@ -31,7 +33,9 @@ def farthest_points(points: Float[Tensor, "nodes dim"], n: int, start: int = 0) 
 
 
 def point_spacing(points: Float[Tensor, "nodes dim"]) -> Float[Tensor, " nodes"]:
-    """Returns the distance from each point to its nearest neighbour; zero where two coincide, infinite for a single point."""
+    """Returns the distance from each point to its nearest neighbour; zero where two coincide, infinite for a single
+    point.
+    """
     from scipy.spatial import cKDTree
 
     if len(points) < 2:

@@ -18,8 +18,8 @@ def simplices(mesh: Mesh) -> Int[Tensor, "simplices corners"]:
     """Splits the cells of the largest dimension, 2 or 3, into simplices.
 
     A solid is split from its smallest node number to the faces without that node, each split from its own smallest node
-    (Dompierre et al., How to subdivide pyramids, prisms and hexahedra into tetrahedra, 1999), so neighbours agree on the face between
-    them. Of quadratic solids other than tetrahedra only the vertices are used.
+    (Dompierre et al., How to subdivide pyramids, prisms and hexahedra into tetrahedra, 1999), so neighbours agree on
+    the face between them. Of quadratic solids other than tetrahedra only the vertices are used.
     """
     if mesh.cells.dim == 2:
         return pieces(mesh)[0]
@@ -46,6 +46,5 @@ def _star(nodes: Tensor, faces: list[list[int]]) -> Tensor:
         first = ring.argmin(1, keepdim=True)
         ring = ring.gather(1, (first + torch.arange(len(face))) % len(face))
         away = (ring != apex[:, None]).all(1)
-        for i in range(1, len(face) - 1):
-            found.append(torch.stack([ring[:, 0], ring[:, i], ring[:, i + 1], apex], 1)[away])
+        found += [torch.stack([ring[:, 0], ring[:, i], ring[:, i + 1], apex], 1)[away] for i in range(1, len(face) - 1)]
     return torch.cat(found)

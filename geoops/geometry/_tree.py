@@ -59,7 +59,10 @@ class BoxTree:
         lows, highs = [low[order]], [high[order]]
         while len(lows[-1]) > 4 * BRANCH:
             starts = np.arange(0, len(lows[-1]), BRANCH)
-            lows, highs = [*lows, np.minimum.reduceat(lows[-1], starts)], [*highs, np.maximum.reduceat(highs[-1], starts)]
+            lows, highs = (
+                [*lows, np.minimum.reduceat(lows[-1], starts)],
+                [*highs, np.maximum.reduceat(highs[-1], starts)],
+            )
         return cls(order, lows, highs)
 
     def search(self, queries: int, keep: Callable[[Array, Array, Array], Array]) -> Iterator[tuple[Array, Array]]:

@@ -90,7 +90,11 @@ def _attribute(value: Any, name: str, role: str, notes: dict) -> Tensor:
 
 
 def _units(notes: dict, fields: dict) -> dict[str, str]:
-    return {name: unit for name, unit in notes.get("units", {}).items() if name == "points" or name in fields or name in notes["globals"]}
+    return {
+        name: unit
+        for name, unit in notes.get("units", {}).items()
+        if name == "points" or name in fields or name in notes["globals"]
+    }
 
 
 def _scene(scene: Any) -> Mesh:

@@ -84,11 +84,15 @@ def _stacked(parts: list[dict[str, Tensor]], counts: list[int], blocks: list[str
         for part, count, block in zip(parts, counts, blocks, strict=True):
             if name in part:
                 if part[name].shape[1:] != like.shape[1:]:
-                    raise ValueError(f"{role} field {name!r} has shape {tuple(part[name].shape)} in block {block!r}, unlike other blocks")
+                    raise ValueError(
+                        f"{role} field {name!r} has shape {tuple(part[name].shape)} in block {block!r}, unlike other blocks"
+                    )
                 rows.append(part[name])
             elif count == 0 or like.is_floating_point():
                 rows.append(torch.full((count, *like.shape[1:]), float("nan") if count else 0, dtype=like.dtype))
             else:
-                raise ValueError(f"{role} field {name!r} of {like.dtype} is missing in block {block!r}")
+                raise ValueError(
+                    f"{role} field {name!r} of {like.dtype} is missing in block {block!r}; give it to all blocks, or remove it"
+                )
         fields[name] = torch.cat(rows)
     return fields

@@ -15,7 +15,6 @@ from ._pointcloud import PointCloud
 from ._vtk_blocks import join, leaves
 from ._vtk_names import KIND, NOTES, ORDER, surface_kinds
 
-
 #: Arrays by name; a list of text is an array of text.
 Arrays = dict[str, np.ndarray | list[str]]
 
@@ -140,7 +139,9 @@ def _points(dataset: Any) -> Tensor:
     if dataset.GetNumberOfPoints() == 0:
         return torch.zeros(0, 3)
     if dataset.IsA("vtkRectilinearGrid"):
-        return rectilinear_points(*(_numpy(a) for a in (dataset.GetXCoordinates(), dataset.GetYCoordinates(), dataset.GetZCoordinates())))
+        return rectilinear_points(
+            *(_numpy(a) for a in (dataset.GetXCoordinates(), dataset.GetYCoordinates(), dataset.GetZCoordinates()))
+        )
     extent = dataset.GetExtent()
     steps = [np.arange(extent[2 * i], extent[2 * i + 1] + 1) for i in range(3)]
     turn = np.array([dataset.GetDirectionMatrix().GetElement(i, j) for i in range(3) for j in range(3)]).reshape(3, 3)

@@ -124,15 +124,16 @@ def _attach(dataset: Any, shape: Mesh | PointCloud, order: Tensor | None = None,
     dataset.GetFieldData().AddArray(vtk_text(json.dumps({k: v for k, v in notes.items() if v}), NOTES))
 
 
-# -- back into a given data set -----------------------------------------------------------------------------------------
+# -- back into a given data set --
 
 
 def restored(like: Any, shape: Mesh | PointCloud) -> Any:
-    """Returns a copy of the data set (or tree of them) `like` with the points and fields of `shape`, where the sizes agree.
+    """Returns a copy of the data set (or tree of them) `like` with the points and fields of `shape`, where the sizes
+    agree.
 
     Otherwise a surface becomes a surface and all else an unstructured grid.
     """
-    composite = like.IsA("vtkCompositeDataSet")
+    composite = bool(like.IsA("vtkCompositeDataSet"))
     parts = [part for _, part in leaves(like)] if composite else [like]
     cells = len(shape.cells) if isinstance(shape, Mesh) else None
     same = sum(part.GetNumberOfPoints() for part in parts) == len(shape.points)
@@ -150,7 +151,9 @@ def restored(like: Any, shape: Mesh | PointCloud) -> Any:
 
 
 def _new(like: Any, shape: Mesh | PointCloud) -> Any:
-    surface = like.IsA("vtkPolyData") and (isinstance(shape, PointCloud) or all(c in SURFACE_LIST for c in shape.cells.kinds.tolist()))
+    surface = like.IsA("vtkPolyData") and (
+        isinstance(shape, PointCloud) or all(c in SURFACE_LIST for c in shape.cells.kinds.tolist())
+    )
     made = to_vtk_polydata(shape) if surface else to_vtk(shape)
     if not hasattr(like, "copy"):
         return made
@@ -165,7 +168,11 @@ def _refill(dataset: Any, shape: Mesh | PointCloud, points: slice, cells: slice,
         old = dataset.GetPoints().GetData()
         if old.GetDataType() in (10, 11):
             dataset.SetPoints(at)
-    fields = {"point": {k: v[points] for k, v in shape.point_fields.items()}, "cell": {}, "global": dict(shape.global_fields)}
+    fields = {
+        "point": {k: v[points] for k, v in shape.point_fields.items()},
+        "cell": {},
+        "global": dict(shape.global_fields),
+    }
     if isinstance(shape, Mesh):
         fields["cell"] = {k: v[cells] for k, v in shape.cell_fields.items()}
     if joined:

@@ -11,8 +11,8 @@ CHUNK = 1 << 20
 def winding_2d(corners: Array, points: Array) -> Array:
     """Returns winding numbers of points (n, 2) in closed curves of directed segments (m, 2, 2).
 
-    A ray to the right crosses a segment if the point lies between its ends in y, the lower one included. Segments are sorted into
-    slabs between neighbouring values of y, so each point meets only the few whose slab it is in.
+    A ray to the right crosses a segment if the point lies between its ends in y, the lower one included. Segments are
+    sorted into slabs between neighbouring values of y, so each point meets only the few whose slab it is in.
     """
     a, b = corners[:, 0], corners[:, 1]
     levels = np.unique(corners[:, :, 1])
@@ -33,9 +33,9 @@ def winding_2d(corners: Array, points: Array) -> Array:
 def winding_3d(corners: Array, points: Array) -> Array:
     """Returns winding numbers of points (n, 3) in closed surfaces of directed triangles (m, 3, 3).
 
-    A ray along z crosses a triangle if (x, y) lies in its shadow. The side of an edge is computed from its ends in a fixed order and
-    a point on it counts as left, which is what moving the point by (-e^2, e) with an infinitely small e does; so a ray through an
-    edge or a corner meets the surface as a generic one would.
+    A ray along z crosses a triangle if (x, y) lies in its shadow. The side of an edge is computed from its ends in a
+    fixed order and a point on it counts as left, which is what moving the point by (-e^2, e) with an infinitely small
+    e does; so a ray through an edge or a corner meets the surface as a generic one would.
     """
     shadow = corners[:, :, :2]
     low, high = shadow.min(1), shadow.max(1)

@@ -40,9 +40,7 @@ def find_checkpoint(path_or_name: str | os.PathLike) -> Path:
     raise FileNotFoundError(f"no checkpoint {name!r}: it is neither a file nor one of the packaged models ({names})")
 
 
-def load(
-    path_or_name: str | os.PathLike, network: type[Network] | None = None, device: str | torch.device = "cpu"
-) -> Predictor:
+def load(path_or_name: str | os.PathLike, network: type[Network] | None = None, device: str | torch.device = "cpu") -> Predictor:
     """Loads a trained surrogate.
 
     Args:
@@ -71,8 +69,8 @@ def load(
 
 def _from_training(path: Path, network: type[Network] | None, name: str) -> Predictor:
     """Builds the predictor of a checkpoint that Lightning wrote during training; no code in it is run."""
+    from geoops.learning import read_checkpoint
     from geoops.learning._bundle import find_network
-    from geoops.learning._checkpoint_io import read_checkpoint
 
     content = read_checkpoint(path)
     try:

@@ -213,9 +213,7 @@ class Predictor:
     def _chunk(self, code: Any, pos: Tensor, sdf: Tensor, count: int, budget: int, fixed: int) -> int:
         key = tuple(tuple(v.shape) for v in _tensors(code))
         cache = self._bytes_per_query
-        return chunk_size(
-            lambda n: self._decode(code, pos[:n], sdf[:n]), count, budget, fixed=fixed, cache=cache, key=key
-        )
+        return chunk_size(lambda n: self._decode(code, pos[:n], sdf[:n]), count, budget, fixed=fixed, cache=cache, key=key)
 
     def _points(self, points: Any) -> Tensor:
         """Query points as a CPU tensor (n, dim); planar shapes also take (n, 3) with z = 0."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Mode = Literal["fine", "coarse", "interpolation"]
 Region = Literal["all", "outside"]
 MODES: tuple[Mode, ...] = ("fine", "coarse", "interpolation")
-HEADINGS = {"fine": "sees fine mesh", "coarse": "sees coarse mesh", "interpolation": "coarse, interpolated"}
+HEADINGS = {"fine": "sees fine", "coarse": "sees coarse", "interpolation": "interpolated"}
 
 
 @final
@@ -129,41 +129,47 @@ class SuperResReport:
         return text
 
 
-def superres_table(reports: Iterable[SuperResReport]) -> "Table":
-    """Returns the errors of one or several surrogates in one table: mean (median, 95th percentile) in percent."""
+def superres_table(reports: Iterable[SuperResReport], *, brief: bool = False) -> "Table":
+    """Returns the errors of one or several surrogates in one table, in percent.
+
+    Args:
+        reports: on the same meshes.
+        brief: only the means, without median and 95th percentile.
+    """
     from rich.table import Table
 
     reports = list(reports)
-    several = len(reports) > 1
-    first = reports[0]
-    title = f"relative L2 error in %: mean (median, 95th percentile) over {first.rows[0].meshes} meshes"
-    table = Table(title=title if several else f"{first.model}, {title}", title_justify="left")
-    if several:
-        table.add_column("model")
+    first, several = reports[0], len(reports) > 1
+    what = "mean" if brief else "mean (median, 95th percentile)"
+    title = f"relative L2 error in %, {what} over {first.rows[0].meshes} meshes"
+    table = Table(title=title if several else f"{first.model}: {title}", title_justify="left")
     fields = sorted({row.field for report in reports for row in report.rows})
-    if len(fields) > 1:
-        table.add_column("field")
-    table.add_column("points")
-    table.add_column("resolution", justify="right")
+    regions = [r for r in ("outside", "all") if any(row.region == r for row in first.rows)]
+    leads = [("model", several), ("field", len(fields) > 1), ("region", len(regions) > 1)]
+    for heading, shown in leads:
+        if shown:
+            table.add_column(heading)
+    table.add_column("points", justify="right")
     for mode in MODES:
         table.add_column(HEADINGS[mode], justify="right")
-    regions = [r for r in ("outside", "all") if any(row.region == r for row in first.rows)]
+    if "outside" in regions:
+        balls = ", ".join(f"{ball[-1]:g} around ({', '.join(f'{v:g}' for v in ball[:-1])})" for ball in first.exclude)
+        table.caption = f"outside: without the points within {balls}"
     for report in reports:
         for name in fields:
             for region in regions:
                 for factor in report.factors:
                     rows = {r.mode: r for r in report.rows if (r.field, r.region, r.factor) == (name, region, factor)}
-                    if not rows:
-                        continue
-                    last = factor == report.factors[-1]
-                    cells = [report.model] if several else []
-                    cells += [name] if len(fields) > 1 else []
-                    where = "all" if region == "all" else "outside excluded"
-                    cells += [where, f"{factor}x ({next(iter(rows.values())).points:,.0f})"]
-                    cells += [_cell(rows.get(mode)) for mode in MODES]
-                    table.add_row(*cells, end_section=last)
+                    if rows:
+                        values = zip((report.model, name, region), leads, strict=True)
+                        cells = [value for value, (_, shown) in values if shown]
+                        cells.append(f"{next(iter(rows.values())).points:,.0f} ({factor}x)")
+                        cells += [_cell(rows.get(mode), brief) for mode in MODES]
+                        table.add_row(*cells, end_section=factor == report.factors[-1])
     return table
 
 
-def _cell(row: SuperResRow | None) -> str:
-    return "" if row is None else f"{100 * row.mean:.2f} ({100 * row.median:.2f}, {100 * row.p95:.2f})"
+def _cell(row: SuperResRow | None, brief: bool) -> str:
+    if row is None:
+        return ""
+    return f"{100 * row.mean:.2f}" + ("" if brief else f" ({100 * row.median:.2f}, {100 * row.p95:.2f})")

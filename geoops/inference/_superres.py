@@ -43,9 +43,7 @@ def resolutions(root: str | os.PathLike, split: str = "test") -> dict[int, dict[
         if path.is_dir() and (match := re.fullmatch(re.escape(split) + r"_(\d+)x", path.name)):
             folders[int(match[1])] = path
     suffixes = mesh_suffixes()
-    found = {
-        k: {p.stem: p for p in sorted(folders[k].iterdir()) if p.suffix.lower() in suffixes} for k in sorted(folders)
-    }
+    found = {k: {p.stem: p for p in sorted(folders[k].iterdir()) if p.suffix.lower() in suffixes} for k in sorted(folders)}
     if not found[1]:
         raise FileNotFoundError(f"{base} holds no mesh files; geoops reads {', '.join(suffixes)}")
     for k, files in found.items():
@@ -148,9 +146,7 @@ def superres(
     for note in notes.values():
         warnings.warn(note, UserWarning, stacklevel=2)
     rows = tuple(SuperResRow.of(*key, *zip(*values, strict=True)) for key, values in sorted(errors.items(), key=_order))
-    cases = {
-        name: {"/".join(map(str, key)): values[i][0] for key, values in errors.items()} for i, name in enumerate(names)
-    }
+    cases = {name: {"/".join(map(str, key)): values[i][0] for key, values in errors.items()} for i, name in enumerate(names)}
     report = SuperResReport(
         model=predictor.name,
         data=str(data),

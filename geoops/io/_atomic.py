@@ -10,7 +10,8 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder, with the same suffix; moves it to `path` at the end, removes it on an error.
+    """Yields a temporary path in the same folder, with the same suffix; moves it to `path` at the end, removes it on
+    an error.
 
     Raises:
         FileNotFoundError: the folder is absent.

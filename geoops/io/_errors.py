@@ -11,7 +11,9 @@ _LOCK = threading.RLock()
 
 @contextlib.contextmanager
 def vtk_errors() -> Iterator[list[str]]:
-    """Keeps VTK's messages off the screen; raises the first error as a ValueError at the end. Yields the list of errors so far."""
+    """Keeps VTK's messages off the screen; raises the first error as a ValueError at the end. Yields the list of
+    errors so far.
+    """
     from vtkmodules.vtkCommonCore import VTK_STRING, vtkLogger, vtkStringOutputWindow
 
     errors: list[str] = []

@@ -31,13 +31,14 @@ def formats() -> tuple[Format, ...]:
 def read(path: str | Path) -> Mesh | PointCloud:
     """Reads a mesh or a point cloud; the suffix of the name decides the format.
 
-    Shapes whose points all have z = 0 and that have no solid cells come back in the plane (`dim` 2). A file without cells, or with
-    nothing but one vertex for each point, gives a `PointCloud`. NaN in fields is kept (see `geoops.geometry.check_finite`).
+    Shapes whose points all have z = 0 and that have no solid cells come back in the plane (`dim` 2). A file without
+    cells, or with nothing but one vertex for each point, gives a `PointCloud`. NaN in fields is kept (see
+    `geoops.geometry.check_finite`).
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: an unknown suffix; an empty, truncated or damaged file, or one of another format; no points; NaN or infinite
-            coordinates; cells that refer to absent points. The message begins with the path.
+        ValueError: an unknown suffix; an empty, truncated or damaged file, or one of another format; no points; NaN or
+            infinite coordinates; cells that refer to absent points. The message begins with the path.
     """
     path = Path(path)
     kind = _format(path)
@@ -70,14 +71,19 @@ def write(path: str | Path, shape: Mesh | PointCloud, *, lossy: bool = False) ->
     path = Path(path)
     kind = _format(path)
     if kind.write is None:
-        raise ValueError(f"cannot write {path}: geoops only reads {kind.name}; it writes {_suffixes(lambda f: f.write is not None)}")
+        raise ValueError(
+            f"cannot write {path}: geoops only reads {kind.name}; it writes {_suffixes(lambda f: f.write is not None)}"
+        )
     if not isinstance(shape, Mesh | PointCloud):
-        raise TypeError(f"write needs a geoops Mesh or PointCloud, got {type(shape).__name__}; convert it with geoops.geometry.as_mesh")
+        raise TypeError(
+            f"write needs a geoops Mesh or PointCloud, got {type(shape).__name__}; convert it with geoops.geometry.as_mesh"
+        )
     check_writable(path)
     lost = kind.losses(shape)
     if lost and not lossy:
         raise ValueError(
-            f"cannot write {path}: {kind.name} would lose {', '.join(lost)}; pass lossy=True to drop them, or write .vtu, which keeps all"
+            f"cannot write {path}: {kind.name} would lose {', '.join(lost)}; pass lossy=True to drop them, "
+            "or write .vtu, which keeps all"
         )
     try:
         if kind.sidecar:

@@ -90,7 +90,9 @@ def shaped(
     units: dict[str, str] | None = None,
     role: str | None = None,
 ) -> Shape:
-    """Returns a mesh, or a cloud where there are no cells (unless `role` is "mesh"); in the plane where all z are 0 and none is solid."""
+    """Returns a mesh, or a cloud where there are no cells (unless `role` is "mesh"); in the plane where all z are 0
+    and none is solid.
+    """
     at = as_tensor(points, "points")
     if at.dtype not in (torch.float32, torch.float64):
         at = at.to(torch.float64)

@@ -29,8 +29,8 @@ def _kinds() -> set[str]:
 def _read(path: Path) -> Shape:
     """Reads versions 2 and 4, text and binary.
 
-    Physical groups become the integer cell field ``gmsh:physical``, their names global fields (tag, dimension); ``gmsh:geometrical``
-    holds the number of the geometric entity.
+    Physical groups become the integer cell field ``gmsh:physical``, their names global fields (tag, dimension);
+    ``gmsh:geometrical`` holds the number of the geometric entity.
     """
     data = path.read_bytes()
     notes = _notes(data)
@@ -134,11 +134,15 @@ def _columns(fields: dict, count: int, taken: set[str]) -> tuple[dict[str, np.nd
     columns = {}
     for (name, value), note in zip(arrays, notes, strict=True):
         if value.dtype.kind in "iu" and value.size and max(int(value.max()), -int(value.min())) > _EXACT:
-            raise ValueError(f"field {note['name']!r} of {value.dtype} has values above 2^53, which MSH (float64) cannot hold exactly")
+            raise ValueError(
+                f"field {note['name']!r} of {value.dtype} has values above 2^53, which MSH (float64) cannot hold exactly"
+            )
         wide = value.astype(np.float64).reshape(count, -1)
         note["width"] = wide.shape[1]
         # gmsh shows scalars, vectors and tensors: 1, 3 or 9 numbers.
-        columns[name] = np.pad(wide, ((0, 0), (0, next((w for w in (1, 3, 9) if w >= wide.shape[1]), wide.shape[1]) - wide.shape[1])))
+        columns[name] = np.pad(
+            wide, ((0, 0), (0, next((w for w in (1, 3, 9) if w >= wide.shape[1]), wide.shape[1]) - wide.shape[1]))
+        )
         columns[name] = columns[name][:, 0] if columns[name].shape[1] == 1 else columns[name]
         if note["width"] == 0:
             raise ValueError(f"field {note['name']!r} has no columns")
@@ -146,7 +150,9 @@ def _columns(fields: dict, count: int, taken: set[str]) -> tuple[dict[str, np.nd
 
 
 def _physical_names(shape: Shape) -> dict[str, tuple[int, int]]:
-    pairs = {n: v for n, v in shape.global_fields.items() if not isinstance(v, str) and v.shape == (2,) and not v.is_floating_point()}
+    pairs = {
+        n: v for n, v in shape.global_fields.items() if not isinstance(v, str) and v.shape == (2,) and not v.is_floating_point()
+    }
     return {name.replace('"', ""): (int(value[0]), int(value[1])) for name, value in pairs.items()}
 
 

@@ -17,7 +17,9 @@ MARK = "geoops"
 
 
 def dump(shape: Shape, point: list[dict], cell: list[dict]) -> str:
-    """Returns the line: kind of shape, dtype of the points, units, global fields, and what `stored` said about the fields."""
+    """Returns the line: kind of shape, dtype of the points, units, global fields, and what `stored` said about the
+    fields.
+    """
     return json.dumps(
         {
             "type": "mesh" if isinstance(shape, Mesh) else "cloud",
@@ -102,4 +104,8 @@ def _number(value: Tensor) -> dict:
 def _tensor(note: dict) -> Tensor:
     array = np.array(note["values"], dtype=note["stored"])
     value = as_tensor(array, "global field")
-    return decode(value, note, rows=None) if note["shape"] != list(value.shape) or value.dtype != getattr(torch, note["dtype"]) else value
+    return (
+        decode(value, note, rows=None)
+        if note["shape"] != list(value.shape) or value.dtype != getattr(torch, note["dtype"])
+        else value
+    )

@@ -13,15 +13,30 @@ from ._text import cells_of, coordinate_lines, face_kind, floats, read_text
 
 _KINDS = {"triangle", "quad", "polygon", "line", "poly_line", "vertex", "poly_vertex"}
 # Statements that say nothing about points and cells.
-_SKIPPED = {"s", "mtllib", "vn", "vt", "vp", "usemap", "lod", "shadow_obj", "trace_obj", "bevel", "c_interp", "d_interp", "mg"}
+_SKIPPED = {
+    "s",
+    "mtllib",
+    "vn",
+    "vt",
+    "vp",
+    "usemap",
+    "lod",
+    "shadow_obj",
+    "trace_obj",
+    "bevel",
+    "c_interp",
+    "d_interp",
+    "mg",
+}
 
 
 def _read(path: Path) -> Mesh | PointCloud:
     """Reads points, faces, lines and vertices in the order of the file.
 
-    Groups (``g``, ``o``) and materials (``usemtl``) become the cell fields ``group`` and ``material`` with the global fields
-    ``group_names`` and ``material_names`` (JSON); four or more numbers of a point the point fields ``weight`` or ``color``. Normals
-    and texture coordinates belong to corners of faces, not to points, and are not read.
+    Groups (``g``, ``o``) and materials (``usemtl``) become the cell fields ``group`` and ``material`` with the global
+    fields
+    ``group_names`` and ``material_names`` (JSON); four or more numbers of a point the point fields ``weight`` or
+    ``color``. Normals and texture coordinates belong to corners of faces, not to points, and are not read.
     """
     points, extras, kinds, nodes = [], [], [], []
     labels: dict[str, list[str]] = {"group": [], "material": []}

@@ -50,13 +50,17 @@ def _read(path: Path) -> Mesh | PointCloud:
 def _write(path: Path, shape: Mesh | PointCloud) -> None:
     shape = only_kinds(shape, _KINDS)
     blocks = shape.cells.blocks() if isinstance(shape, Mesh) else []
-    lines = ["OFF", f"{len(shape.points)} {sum(len(nodes) for _, nodes in blocks)} 0", *coordinate_lines(space_points(shape))]
+    lines = [
+        "OFF",
+        f"{len(shape.points)} {sum(len(nodes) for _, nodes in blocks)} 0",
+        *coordinate_lines(space_points(shape)),
+    ]
     for _, nodes in blocks:
         lines += [f"{nodes.shape[1]} " + " ".join(map(str, row)) for row in nodes.tolist()]
     path.write_text("\n".join(lines) + "\n")
 
 
 OFF = Format(
-    "OFF", (".off",), "points (read as float64), triangles, quadrilaterals and polygons, their order; no fields", _read, _write,
-    lambda shape: field_losses(shape) + cell_losses(shape, _KINDS),
+    "OFF", (".off",), "points (read as float64), triangles, quadrilaterals and polygons, their order; no fields",
+    _read, _write, lambda shape: field_losses(shape) + cell_losses(shape, _KINDS),
 )  # fmt: skip

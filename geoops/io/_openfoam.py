@@ -16,7 +16,8 @@ _POLYHEDRON = 42
 def _read(path: Path) -> Mesh | PointCloud:
     """Reads the inner mesh and all fields of the last time; if some cells are polyhedra, all are split into tetrahedra.
 
-    Fields of cells are cell fields as stored, and point fields of the same name, averaged over the cells around each point.
+    Fields of cells are cell fields as stored, and point fields of the same name, averaged over the cells around each
+    point.
     """
     from vtkmodules.vtkIOGeometry import vtkOpenFOAMReader
 
@@ -61,6 +62,7 @@ def _without_polyhedra(grid: Any) -> Any:
 
 
 OPENFOAM = Format(
-    "OpenFOAM", (".foam", ".openfoam"), "read only: the inner mesh and its fields at the last time; a case folder works too",
+    "OpenFOAM", (".foam", ".openfoam"),
+    "read only: the inner mesh and its fields at the last time; a case folder works too",
     _read, empty=True, folders=True,
 )  # fmt: skip

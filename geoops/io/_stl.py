@@ -22,7 +22,10 @@ def _read(path: Path) -> Mesh | PointCloud:
         corners = _ascii(data)
     elif len(data) >= _HEADER:
         count = int(np.frombuffer(data, "<u4", 1, 80)[0])
-        raise ValueError(f"it is truncated or no STL file: its header speaks of {count} triangles, {_HEADER + 50 * count} bytes, it has {len(data)}")
+        raise ValueError(
+            f"it is truncated or no STL file: its header speaks of {count} triangles, "
+            f"{_HEADER + 50 * count} bytes, it has {len(data)}"
+        )
     else:
         raise ValueError(f"it is truncated or no STL file: {len(data)} bytes, shorter than the header")
     if not len(corners):
@@ -74,5 +77,10 @@ def _losses(shape: Mesh | PointCloud) -> list[str]:
 
 
 STL = Format(
-    "STL", (".stl",), "triangles in float32; points are numbered anew, in the order of their first use; no fields", _read, _write, _losses
+    "STL",
+    (".stl",),
+    "triangles in float32; points are numbered anew, in the order of their first use; no fields",
+    _read,
+    _write,
+    _losses,
 )

@@ -12,7 +12,8 @@ from geoops.geometry._vtk_write import to_vtk, to_vtk_polydata
 
 from ._errors import vtk_errors
 from ._format import Format, cell_losses, only_kinds
-from ._vtk_parse import File, mesh
+from ._vtk_file import File
+from ._vtk_parse import mesh
 
 Shape = Mesh | PointCloud
 

@@ -16,13 +16,16 @@ from geoops.geometry._vtk_write import to_vtk
 from ._atomic import check_writable, scratch_folder
 from ._errors import vtk_errors
 from ._format import Format
-from ._vtk_parse import File, arrays, mesh
+from ._vtk_file import File
+from ._vtk_parse import arrays, mesh
 
 Shape = Mesh | PointCloud
 
 
 def _read(path: Path) -> Shape:
-    """Joins the blocks in order, without merging points; the cell field ``block`` and the global ``block_names`` tell them apart."""
+    """Joins the blocks in order, without merging points; the cell field ``block`` and the global ``block_names`` tell
+    them apart.
+    """
     file = File.open(path, "vtkMultiBlockDataSet")
     parts = []
     for name, part in _leaves(file.root, path, ""):
@@ -79,13 +82,22 @@ def _write(path: Path, shape: Shape) -> None:
             done = writer.Write()
         if not done:
             raise OSError(f"cannot write {path}: VTK gave no reason")
-        beside = path.with_suffix("")
-        if beside.is_dir():
-            # The old blocks go only now that the new ones are complete.
-            os.replace(beside, scratch / "old")
+        _move_into_place(scratch, path)
+
+
+def _move_into_place(scratch: Path, path: Path) -> None:
+    """Replaces the old blocks only now that the new ones are complete; puts them back if that fails."""
+    beside, old = path.with_suffix(""), scratch / "old"
+    if beside.is_dir():
+        os.replace(beside, old)
+    try:
         os.replace(scratch / path.stem, beside)
         os.replace(scratch / path.name, path)
-        shutil.rmtree(scratch / "old", ignore_errors=True)
+    except OSError:
+        if old.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+            old.rename(beside)
+        raise
 
 
 def _split(shape: Shape) -> list[tuple[str, Shape]]:
@@ -93,7 +105,13 @@ def _split(shape: Shape) -> list[tuple[str, Shape]]:
     if isinstance(shape, PointCloud) or "block" not in shape.cell_fields or not isinstance(names, str):
         return [("mesh", shape)]
     block, titles = shape.cell_fields["block"], json.loads(names)
-    if block.is_floating_point() or block.ndim != 1 or len(titles) < 2 or len(block.unique()) != len(titles) or bool((block.diff() < 0).any()):
+    if (
+        block.is_floating_point()
+        or block.ndim != 1
+        or len(titles) < 2
+        or len(block.unique()) != len(titles)
+        or bool((block.diff() < 0).any())
+    ):
         return [("mesh", shape)]
     of_use = block[shape.cells.owner()]
     nodes = shape.cells.connectivity
@@ -119,5 +137,10 @@ def _split(shape: Shape) -> list[tuple[str, Shape]]:
 
 
 VTM = Format(
-    "VTM", (".vtm", ".vtmb"), "everything, like VTU; the parts of a joined mesh go back into blocks", _read, _write, sidecar=True
+    "VTM",
+    (".vtm", ".vtmb"),
+    "everything, like VTU; the parts of a joined mesh go back into blocks",
+    _read,
+    _write,
+    sidecar=True,
 )

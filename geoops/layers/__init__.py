@@ -18,6 +18,7 @@ from ._invariants import BiInvariant as BiInvariant
 from ._invariants import Translation as Translation
 from ._invariants import bi_invariant as bi_invariant
 from ._latent_poses import LatentPoses as LatentPoses
+from ._moments import Moments as Moments
 from ._poses import Poses as Poses
 from ._poses import body_frame as body_frame
 from ._poses import boundary_poses as boundary_poses

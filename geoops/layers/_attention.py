@@ -33,19 +33,22 @@ class EquivariantAttention(nn.Module):
 
     With $r_{mj} = a(x_m, p_j)$ and embeddings $E_q, E_v$,
 
-    $$q_{mj} = W_q E_q(r_{mj}),\quad k_j = W_k a_j,\quad v_j = W_v a_j,\quad
-    \alpha_{mj} = \mathrm{softmax}_j\Big(\frac{\langle q_{mj}, k_j\rangle}{\sqrt H} - \frac{\|x_m - p_j\|^2}{\sigma_j^2}\Big)$$
+    $$q_{mj} = W_q E_q(r_{mj}),\quad k_j = W_k a_j,\quad v_j = W_v a_j,$$
+    $$\alpha_{mj} = \mathrm{softmax}_j\Big(\frac{\langle q_{mj}, k_j\rangle}{\sqrt H}
+    - \frac{\|x_m - p_j\|^2}{\sigma_j^2}\Big)$$
 
     and $y_m = W_o\,\mathrm{concat}_h \sum_j \alpha_{mj} v_{mj}$. The values are
 
     * ``film_mlp``: $v_{mj} = \mathrm{Mixer}(v_j (1 + g_{mj}) + b_{mj})$ with $(g, b) = \mathrm{FFN}(E_v(r_{mj}))$,
     * ``film_linear``: $v_{mj} = v_j\,(W_s E_v(r_{mj})) + W_b E_v(r_{mj})$.
 
-    All of it is plain differentiable arithmetic, so that gradients of gradients exist. Linear maps that follow each other
-    are multiplied first, and linear maps behind the softmax are applied to the sum over latents, whose weights sum to
-    one: the same function for a third of the work. With `nearest_k` each point attends to its nearest latents only; a
-    weight that falls to zero at the distance of the first latent left out keeps the field continuous, except where a
-    point is as far from its nearest latent as from the first one left out (choose at least $2^{dim}$ on grids).
+    All of it is plain differentiable arithmetic, so that gradients of gradients exist. Linear maps that follow each
+    other are multiplied first, and linear maps behind the softmax are applied to the sum over latents, whose weights
+    sum to one: the same function for a third of the work.
+
+    With `nearest_k` each point attends to its nearest latents only. A weight that falls to zero at the distance of the
+    first latent left out keeps the field continuous, except where a point is as far from its nearest latent as from the
+    first one left out (choose at least $2^{dim}$ on grids).
 
     Args:
         hidden: channels $H$ of latents and of each head.

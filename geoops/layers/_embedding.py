@@ -34,7 +34,9 @@ class FourierFeatures(nn.Module):
 
     def angles(self, r: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch half"]:
         r"""Returns $2\pi r W$."""
-        return r @ (2 * math.pi * self.frequencies)
+        # Mixed precision would round positions to three digits.
+        with torch.autocast(r.device.type, enabled=False):
+            return r.to(self.frequencies.dtype) @ (2 * math.pi * self.frequencies)
 
     def forward(self, r: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch features"]:
         r"""Returns $\gamma(r)$."""

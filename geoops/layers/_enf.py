@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import final
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -45,13 +44,11 @@ def make_attention(
         raise ValueError(f"attention must be 'dense', 'knn' or 'separable', got {kind!r}")
     if (kind == "knn") != (nearest_k is not None):
         raise ValueError(f"nearest_k goes with attention='knn' and only with it, got {kind!r} and nearest_k={nearest_k}")
-    return EquivariantAttention(
-        hidden, invariant, value_mode=value_mode, nearest_k=nearest_k, activation=activation, **shared
-    )
+    return EquivariantAttention(hidden, invariant, value_mode=value_mode, nearest_k=nearest_k, activation=activation, **shared)
 
 
 class LatentBlock(nn.Module):
-    r"""One mixing of latents: $t = \mathrm{FFN}(h + \mathrm{Attn}(\mathrm{LN}(h)))$, $h \leftarrow \mathrm{GELU}(h + t)$.
+    r"""One mixing of latents, $h' = \mathrm{GELU}(h + t)$ with $t = \mathrm{FFN}(h + \mathrm{Attn}(\mathrm{LN}(h)))$.
 
     With ``mixer="equivariant"`` the latents are points and poses of the field's own attention; ``"mha"`` is ordinary
     multi-head self-attention, which does not know the poses.
@@ -67,9 +64,7 @@ class LatentBlock(nn.Module):
         ValueError: if the mixer is unknown.
     """
 
-    def __init__(
-        self, hidden: int, attention: Callable[[int], Attention], *, mixer: str, heads: int, dropout: float = 0.0
-    ):
+    def __init__(self, hidden: int, attention: Callable[[int], Attention], *, mixer: str, heads: int, dropout: float = 0.0):
         super().__init__()
         if mixer not in ("equivariant", "mha"):
             raise ValueError(f"latent_mixer must be 'equivariant' or 'mha', got {mixer!r}")
@@ -81,9 +76,7 @@ class LatentBlock(nn.Module):
             self.attention = attention(hidden)
         self.ffn = FFN(hidden, hidden, hidden)
 
-    def forward(
-        self, h: Float[Tensor, "batch latents hidden"], poses: Poses
-    ) -> Float[Tensor, "batch latents hidden"]:
+    def forward(self, h: Float[Tensor, "batch latents hidden"], poses: Poses) -> Float[Tensor, "batch latents hidden"]:
         """Returns the mixed latents."""
         a = self.norm(h)
         if self.plain:
@@ -171,8 +164,7 @@ class ENF(nn.Module):
         # Latents are few: each sees all the others, whatever the points do.
         among = "dense" if attention == "knn" else attention
         self.blocks = nn.ModuleList(
-            LatentBlock(hidden, lambda n: make(among, n), mixer=latent_mixer, heads=heads, dropout=dropout)
-            for _ in range(blocks)
+            LatentBlock(hidden, lambda n: make(among, n), mixer=latent_mixer, heads=heads, dropout=dropout) for _ in range(blocks)
         )
         wide = heads * hidden
         self.norm = nn.LayerNorm(hidden)
@@ -186,9 +178,7 @@ class ENF(nn.Module):
             nn.Linear(wide, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, outputs)
         )
 
-    def mix(
-        self, contexts: Float[Tensor, "batch latents channels"], poses: Poses
-    ) -> Float[Tensor, "batch latents hidden"]:
+    def mix(self, contexts: Float[Tensor, "batch latents channels"], poses: Poses) -> Float[Tensor, "batch latents hidden"]:
         """Returns the normalised latents that points read; they do not depend on the points."""
         h = self.stem(contexts)
         for block in self.blocks:
@@ -235,4 +225,3 @@ class ENF(nn.Module):
             axis: orientations of the points, where the bi-invariant needs them.
         """
         return self.read(self.mix(contexts, poses), x, poses, axis=axis)
-

@@ -80,9 +80,7 @@ class BiInvariant(ABC):
         extra = x[..., self.space :].expand(*value.shape[:-1], self.side)
         return torch.cat([value, extra], -1)
 
-    def difference(
-        self, x: Float[Tensor, "... columns"], pos: Float[Tensor, "... space"]
-    ) -> Float[Tensor, "... space"]:
+    def difference(self, x: Float[Tensor, "... columns"], pos: Float[Tensor, "... space"]) -> Float[Tensor, "... space"]:
         """Returns the displacement that windows and neighbour lists measure; side channels play no part."""
         return x[..., : self.space] - pos
 
@@ -200,9 +198,7 @@ class Torus(BiInvariant):
         angle = math.pi * (x - pos)
         return torch.cat([angle.sin(), angle.cos()], -1)
 
-    def difference(
-        self, x: Float[Tensor, "... columns"], pos: Float[Tensor, "... space"]
-    ) -> Float[Tensor, "... space"]:
+    def difference(self, x: Float[Tensor, "... columns"], pos: Float[Tensor, "... space"]) -> Float[Tensor, "... space"]:
         """Returns the shortest displacement around the torus."""
         return torch.remainder(x[..., : self.space] - pos + 1, 2) - 1
 

@@ -31,9 +31,7 @@ class Poses:
         frame = None if self.frame is None else self.frame.expand(shapes, -1, -1, -1)
         return Poses(self.pos.expand(shapes, -1, -1), self.window.expand(shapes, -1, -1), frame)
 
-    def moved(
-        self, shift: Float[Tensor, " dim"], rotation: Float[Tensor, "dim dim"] | None = None
-    ) -> "Poses":
+    def moved(self, shift: Float[Tensor, " dim"], rotation: Float[Tensor, "dim dim"] | None = None) -> "Poses":
         r"""Returns the poses after $p \mapsto R p + t$; frames turn with them."""
         if rotation is None:
             return replace(self, pos=self.pos + shift)
@@ -41,9 +39,7 @@ class Poses:
         return replace(self, pos=self.pos @ rotation.mT + shift, frame=frame)
 
 
-def grid_poses(
-    count: int, dim: int, *, box: Sequence[Sequence[float]] | None = None, window_rel: float = 1.0
-) -> Poses:
+def grid_poses(count: int, dim: int, *, box: Sequence[Sequence[float]] | None = None, window_rel: float = 1.0) -> Poses:
     r"""Returns a regular grid of $n^{dim}$ = `count` poses, last axis fastest, with radial frames.
 
     Without a box each axis is ``linspace(-1 + 1/n, 1 - 1/n, n)``, with spacing $2/n$; with a box it runs from its lower
@@ -179,9 +175,7 @@ def body_frame(
     return centre, torch.cat([axes[..., :-1], last], -1)
 
 
-def place_poses(
-    poses: Poses, centre: Float[Tensor, "shapes dim"], axes: Float[Tensor, "shapes dim dim"]
-) -> Poses:
+def place_poses(poses: Poses, centre: Float[Tensor, "shapes dim"], axes: Float[Tensor, "shapes dim dim"]) -> Poses:
     """Returns shared poses carried to the frame of each body; all of a body's poses have its axes."""
     pos = poses.pos @ axes.mT + centre[:, None]
     shapes, latents, dim = pos.shape

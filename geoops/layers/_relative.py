@@ -63,9 +63,7 @@ class PairGeometry:
             square = (cross + x.square().sum(-1, keepdim=True)).clamp_min_(0)
             along = torch.baddbmm(-(y * normal).sum(-1)[:, None, :], x, normal.mT)
             cosine = along * (square + 1e-4).rsqrt()
-            self.features = torch.stack(
-                [square, (square + 1e-3).log(), (square + 3e-2).log(), cosine, cosine.square()]
-            ).flatten(1)
+            self.features = torch.stack([square, (square + 1e-3).log(), (square + 3e-2).log(), cosine, cosine.square()]).flatten(1)
             offset = torch.where(mask, 0.0 if log_weight is None else log_weight, -1e4)
             self.offset = offset[:, None, :].expand_as(square).reshape(1, -1).to(square.dtype)
 

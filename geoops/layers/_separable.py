@@ -22,9 +22,9 @@ class SeparableAttention(nn.Module):
     v_{mj} = v_j\,(1 + s \sin(\omega r) + c \cos(\omega r)) + W_b \gamma_v(r) + b_b$$
 
     Here each channel of $v$ has one frequency $\omega$ of $\gamma_v$ and learned amplitudes $s, c$. By the addition
-    formulas a feature of $x - p$ is a sum of products of features of $x$ and of $p$, and the Gaussian window is an inner
-    product of $(x, \|x\|^2, 1)$ with a function of $p$, so that the whole is ordinary scaled dot-product attention with
-    rotated keys and values: $O(M Z H + M H^2)$ instead of $O(M Z H^2)$.
+    formulas a feature of $x - p$ is a sum of products of features of $x$ and of $p$, and the Gaussian window is an
+    inner product of $(x, \|x\|^2, 1)$ with a function of $p$, so that the whole is ordinary scaled dot-product
+    attention with rotated keys and values: $O(M Z H + M H^2)$ instead of $O(M Z H^2)$.
 
     Arguments as in `EquivariantAttention`.
 
@@ -78,6 +78,22 @@ class SeparableAttention(nn.Module):
         content: Float[Tensor, "batch points content"] | None = None,
     ) -> Float[Tensor, "batch points outputs"]:
         """Returns what the points receive; arguments as in `EquivariantAttention`."""
+        # Windows are differences of squares here, too fine for mixed precision.
+        with torch.autocast(x.device.type, enabled=False):
+            dtype = self.to_k.weight.dtype
+            content = None if content is None else content.to(dtype)
+            return self._attend(x, poses, latents.to(dtype), scale, mask, measure, content)
+
+    def _attend(
+        self,
+        x: Tensor,
+        poses: Poses,
+        latents: Tensor,
+        scale: Tensor | None,
+        mask: Tensor | None,
+        measure: Tensor | None,
+        content: Tensor | None,
+    ) -> Tensor:
         # Only differences count, so that the origin may sit among the latents, where squares lose no digits.
         real = torch.ones_like(poses.window) if mask is None else mask[..., None].to(poses.pos)
         origin = (poses.pos * real).sum(1, keepdim=True) / real.sum(1, keepdim=True)
@@ -110,9 +126,7 @@ class SeparableAttention(nn.Module):
         extra = self.to_content(content).unflatten(-1, (self.heads, self.hidden)).transpose(1, 2)
         return torch.cat([query.expand(len(extra), -1, -1, -1), extra], -1)
 
-    def _keys(
-        self, p: Tensor, window: Tensor | None, latents: Tensor, measure: Tensor | None, with_content: bool
-    ) -> Tensor:
+    def _keys(self, p: Tensor, window: Tensor | None, latents: Tensor, measure: Tensor | None, with_content: bool) -> Tensor:
         key = self.to_k(latents).unflatten(-1, (self.heads, self.hidden)).transpose(1, 2) / math.sqrt(self.hidden)
         folded = key @ self.to_q.weight.unflatten(0, (self.heads, self.hidden))
         constant = (key * self.to_q.bias.view(self.heads, 1, self.hidden)).sum(-1, keepdim=True)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ._bundle import Bundle as Bundle
 from ._bundle import export_bundle as export_bundle
+from ._bundle import find_network as find_network
 from ._bundle import read_bundle as read_bundle
+from ._bundle import read_meta as read_meta
 from ._losses import FieldScale as FieldScale
 from ._losses import mse as mse
 from ._losses import rel_l2 as rel_l2

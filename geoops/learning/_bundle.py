@@ -110,7 +110,8 @@ def read_meta(path: str | Path) -> dict[str, Any]:
     if meta.get("format") != BUNDLE_FORMAT:
         raise ValueError(
             f"{path} has bundle format {meta.get('format')}, this geoops reads {BUNDLE_FORMAT}: "
-            f"it was written by geoops {meta.get('versions', {}).get('geoops', '?')}, install that version or train again"
+            f"it was written by geoops {meta.get('versions', {}).get('geoops', '?')}; "
+            "install that version or train again"
         )
     return meta
 
@@ -151,12 +152,10 @@ def find_network(name: str, where: str) -> type[Network]:
     Raises:
         ValueError: there is no such network (the message lists the ones there are).
     """
-    known = {
-        n: c
-        for n, c in vars(geoops.models).items()
-        if isinstance(c, type) and issubclass(c, Network) and c is not Network
-    }
+    known = {n: c for n, c in vars(geoops.models).items() if isinstance(c, type) and issubclass(c, Network) and c is not Network}
     if name not in known:
-        raise ValueError(f"{where} holds a network {name!r}, which is not in geoops.models ({', '.join(sorted(known))}); "
-                         "pass its class as network_class")
+        raise ValueError(
+            f"{where} holds a network {name!r}, which is not in geoops.models ({', '.join(sorted(known))}); "
+            "pass its class as network_class"
+        )
     return known[name]

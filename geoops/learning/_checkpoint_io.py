@@ -10,7 +10,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 
 @final
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames, so that a killed run leaves the previous checkpoint; reads plain data only."""
+    """Writes beside the target and renames, so that a kill leaves the previous checkpoint; reads plain data only."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Writes a checkpoint."""

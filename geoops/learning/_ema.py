@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @final
 class Average:
-    r"""Keeps $\bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta$ with $d = \min(\text{decay}, (1 + t)/(10 + t))$ at step t.
+    r"""Keeps $\bar\theta \leftarrow d\,\bar\theta + (1 - d)\,\theta$, $d = \min(\text{decay}, (1 + t)/(10 + t))$.
 
     The short memory at the beginning forgets the random start. With `decay=0` the average is the weights.
     """
@@ -41,9 +41,7 @@ class Average:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
         parameters = dict(module.named_parameters())
-        torch._foreach_lerp_(
-            [self.weights[n] for n in self._active], [parameters[n].detach() for n in self._active], 1 - decay
-        )
+        torch._foreach_lerp_([self.weights[n] for n in self._active], [parameters[n].detach() for n in self._active], 1 - decay)
 
     @torch.no_grad()
     def keep(self, module: nn.Module) -> None:

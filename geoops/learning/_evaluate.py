@@ -58,6 +58,10 @@ class Evaluation:
 
 def predict(network: Network, batch: FieldBatch, chunk: int) -> Tensor:
     """Returns the field at the queries of a batch, decoded in chunks."""
+    if torch.is_autocast_enabled(batch.pos.device.type):
+        # Errors are those of the exported network, which computes in full precision.
+        with torch.autocast(batch.pos.device.type, enabled=False):
+            return predict(network, batch, chunk)
     shapes = batch.shapes
     if network.encodes_with_grad and torch.is_inference_mode_enabled():
         with torch.inference_mode(False):

@@ -41,9 +41,7 @@ class MetricRegion:
         """
         centers = torch.tensor(self.centers, dtype=points.dtype, device=points.device)
         if centers.shape[1] != points.shape[-1]:
-            raise ValueError(
-                f"metric region {self.name!r}: centers are {centers.shape[1]}D, the points are {points.shape[-1]}D"
-            )
+            raise ValueError(f"metric region {self.name!r}: centers are {centers.shape[1]}D, the points are {points.shape[-1]}D")
         apart = (points[..., None, :] - centers).norm(dim=-1)
         return (apart > self.radius).all(-1)
 

@@ -15,8 +15,8 @@ HIDDEN = 16
 class MuonAdamW(Optimizer):
     """Muon (orthogonalised momentum) and AdamW as one optimiser with one state.
 
-    Groups with `muon=True` must hold matrices. Their steps are scaled to the size of AdamW's ("match_rms_adamw"), so that one
-    learning rate serves both.
+    Groups with `muon=True` must hold matrices. Their steps are scaled to the size of AdamW's ("match_rms_adamw"), so
+    that one learning rate serves both.
 
     Args:
         groups: parameter groups, each with a key `muon`.

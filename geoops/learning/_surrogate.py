@@ -32,10 +32,10 @@ CHECKPOINT_FORMAT = 1
 class Surrogate(LightningModule):
     """Trains and evaluates a network; sizes, normaliser and batches come from the trainer's `MeshData`.
 
-    The budget is `max_steps` of the trainer, or `max_time` where that alone is given: the learning rate and the stages follow
-    elapsed / max_time then, which no second run repeats bit for bit. With `max_steps` a run is a function of seed and data: batch
-    i, its random draws and the global random state of step i derive from (seed, i) alone, and a resumed run ends with the same bits.
-    Evaluation and export use the averaged weights.
+    The budget is `max_steps` of the trainer, or `max_time` where that alone is given: the learning rate and the stages
+    follow elapsed / max_time then, which no second run repeats bit for bit. With `max_steps` a run is a function of
+    seed and data: batch i, its random draws and the global random state of step i derive from (seed, i) alone, and a
+    resumed run ends with the same bits. Evaluation and export use the averaged weights.
 
     Args:
         network: builds the network from the sizes of the data.
@@ -53,6 +53,8 @@ class Surrogate(LightningModule):
         regions: parts of the domain with a metric of their own.
         decode_chunk: most query points in one decoding at evaluation.
     """
+
+    network: Network
 
     def __init__(
         self,
@@ -82,12 +84,14 @@ class Surrogate(LightningModule):
         if not 0 <= warmup < 1:
             raise ValueError(f"warmup is a share of the budget in [0, 1), got {warmup}")
         self._factory = network
-        self._loss, self._optimizer = loss, optimizer
-        self._lr, self._weight_decay, self._betas, self._momentum = lr, weight_decay, tuple(betas), momentum
+        self._loss: Literal["rel_l2", "mse"] = loss
+        self._optimizer: Literal["adamw", "muon"] = optimizer
+        self._lr, self._weight_decay, self._momentum = lr, weight_decay, momentum
+        self._betas = (betas[0], betas[1])
         self._warmup, self._final_lr = warmup, final_lr
         self._stage_shares, self._stage_lr_scale = stages, dict(stage_lr_scale or {})
         self._regions, self._decode_chunk = list(regions or ()), decode_chunk
-        self.network: Network | None = None  # type: ignore[assignment]
+        self.network = None  # type: ignore[assignment]
         self.options: dict[str, Any] = {}
         self.average = Average(ema)
         #: One row per validation: step, elapsed seconds, share of the budget, stage, losses and errors.
@@ -110,7 +114,7 @@ class Surrogate(LightningModule):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(data.seed)
                 self.adopt(*build(self._factory, data.sizes))
-        data.with_nodes = getattr(self.network, "uses_nodes", True)
+        data.with_nodes = self.network.uses_nodes
         self._scale = FieldScale.of(data.normalizer)
         if stage == "fit":
             self._check_budget()
@@ -137,12 +141,11 @@ class Surrogate(LightningModule):
             raise ValueError(
                 "several processes cannot agree on the clock: validate by steps, for example --trainer.val_check_interval 500"
             )
-        strategy = trainer.strategy
-        if len(self.network.stages) > 1 and isinstance(strategy, DDPStrategy):
-            if not strategy._ddp_kwargs.get("find_unused_parameters"):
-                raise ValueError(
-                    f"{type(self.network).__name__} trains in stages: use --trainer.strategy ddp_find_unused_parameters_true"
-                )
+        staged = len(self.network.stages) > 1 and isinstance(trainer.strategy, DDPStrategy)
+        if staged and not trainer.strategy._ddp_kwargs.get("find_unused_parameters"):
+            raise ValueError(
+                f"{type(self.network).__name__} trains in stages: use --trainer.strategy ddp_find_unused_parameters_true"
+            )
 
     def configure_optimizers(self) -> Optimizer:
         """Builds one optimiser whose groups remember the stages they belong to."""
@@ -204,7 +207,9 @@ class Surrogate(LightningModule):
         while self._stage < wanted:
             self._enter(self._stage + 1)
         name = self.network.stages[self._stage]
-        factor = warmup_cosine(local, self._warmup, self._final_lr) * self._stage_lr_scale.get(name, 1.0)
+        factor = warmup_cosine(local, self._warmup, self._final_lr) * self._stage_lr_scale.get(
+            name, self.network.stage_lr_scale(name)
+        )
         for group in self.optimizers().param_groups:
             group["lr"] = self._lr * factor if self._stage in group["stages"] else 0.0
         step = self.trainer.fit_loop.total_batch_idx

@@ -10,7 +10,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geoops.geometry import Shapes, Sizes
-from geoops.layers import ENF, LatentPoses, Pairs, Poses, TokenEncoder, context_gradient, inner_loop, token_poses
+from geoops.layers import (
+    ENF,
+    LatentPoses,
+    Moments,
+    Pairs,
+    Poses,
+    TokenEncoder,
+    context_gradient,
+    inner_loop,
+    token_poses,
+)
 from geoops.layers import bi_invariant as make_invariant
 from geoops.models._network import Loss, Network
 
@@ -27,17 +37,17 @@ def field_enf(latent_dim: int = 8, outputs: int = 1, **options: Any) -> ENF:
 
 @final
 class ENF2ENF(Network):
-    r"""The geometry-aware surrogate of arXiv 2504.18591, $\hat u(x) = f_u(x; P, [c, \mu])$ with $c$ the code of the shape.
+    r"""The surrogate of arXiv 2504.18591, $\hat u(x) = f_u(x; P, [c, \mu])$ with a code $c$ of the shape.
 
-    With ``encoder="inner_loop"``, the published method, training has two stages. In ``geometry`` a field $f_a$ learns to
-    represent the descriptor of any shape after $K$ gradient steps on its contexts, $c^{(0)} = 1$,
+    With ``encoder="inner_loop"``, the published method, training has two stages. In ``geometry`` a field $f_a$ learns
+    to represent the descriptor of any shape after $K$ gradient steps on its contexts, $c^{(0)} = 1$,
     $c^{(k+1)} = c^{(k)} - \alpha \nabla_c L(c^{(k)})$, with learned step sizes $\alpha$. In ``field`` the contexts are
     frozen, standardised over the training set, and $f_u$ is plain regression. An optional stage ``finetune`` trains
     both at a tenth of the rate, with derivatives through the last inner step.
 
-    With ``encoder="oneshot"`` the latents read the boundary tokens by cross-attention, $c_j =
-    \mathrm{EqAttn}(p_j, \{(x_m, t_m)\})$, in a single stage with the loss of the field plus `geometry_weight` times
-    that of the reconstructed descriptor, and `refine_steps` steps of the inner loop behind it.
+    With ``encoder="oneshot"`` the latents read the boundary tokens by cross-attention,
+    $c_j = \mathrm{EqAttn}(p_j, \{(x_m, t_m)\})$, in a single stage whose loss is that of the field plus
+    `geometry_weight` times that of the reconstructed descriptor; `refine_steps` steps of the inner loop may follow.
 
     Poses, windows and Fourier matrices are frozen. Encoding uses all nodes and is deterministic. With poses that move
     with the body the whole map is invariant under translations; with those in the common frame only each field is.
@@ -66,7 +76,8 @@ class ENF2ENF(Network):
         geometry_freq_std: standard deviations of the Fourier frequencies of queries and values, geometry network.
         field_freq_std: the same, field network.
         query_sdf: give the field network the signed distance of the query.
-        descriptor: ``sdf``, or ``node_map`` for data whose nodes correspond: position of each node at its mean position.
+        descriptor: ``sdf``, or ``node_map`` for data whose nodes correspond: the position of each node, as a function
+            of its mean position over the training set.
         inner_steps: number of inner steps $K$.
         inner_points: nodes drawn anew for each inner step in training; the default is all.
         alpha_init: initial step sizes.
@@ -312,9 +323,7 @@ class ENF2ENF(Network):
         values = (values - self.descriptor_mean) / self.descriptor_std
         return points, values, shapes.mask.to(values.dtype)
 
-    def _misfit(
-        self, contexts: Tensor, samples: Sequence[Tensor], poses: Poses, pairs: Pairs | None
-    ) -> Float[Tensor, " shapes"]:
+    def _misfit(self, contexts: Tensor, samples: Sequence[Tensor], poses: Poses, pairs: Pairs | None) -> Float[Tensor, " shapes"]:
         points, values, weight = samples
         field = self.geometry.read(self.geometry.mix(contexts, poses), points, poses, pairs=pairs)
         square = (field - values).square().mean(-1) * weight
@@ -330,8 +339,8 @@ class ENF2ENF(Network):
             order = torch.rand(weight.shape, generator=generator).to(weight)
             index = order.masked_fill(weight == 0, -1).topk(size, dim=1).indices
             rows = index[..., None]
-            chosen = (value.gather(1, rows.expand(-1, -1, value.shape[-1])) for value in (points, values))
-            yield *chosen, weight.gather(1, index)
+            chosen = [value.gather(1, rows.expand(-1, -1, value.shape[-1])) for value in (points, values)]
+            yield chosen[0], chosen[1], weight.gather(1, index)
 
     def _loop(self, shapes: Shapes, poses: Poses, order: str) -> tuple[list[Tensor], Callable[[Tensor, int], Tensor]]:
         """Returns the contexts of all inner steps, differentiable, and the misfit on the subset of each step."""
@@ -401,7 +410,7 @@ class ENF2ENF(Network):
         if stage == self.stages[0]:
             self._fit_descriptor(train)
         if stage == "field" and self.loops:
-            moments = _Moments()
+            moments = Moments()
             for shapes in train():
                 moments.add(self._frozen(shapes, self._poses(shapes)).flatten(0, 1))
             moments.fill(self.latent_mean, self.latent_std)
@@ -418,7 +427,7 @@ class ENF2ENF(Network):
             for shapes in train():
                 total, count = total + shapes.pos.double().sum(0), count + len(shapes)
             self.reference = (total / count).to(self.descriptor_mean)
-        moments = _Moments()
+        moments = Moments()
         for shapes in train():
             moments.add((shapes.pos if self.node_map else shapes.sdf)[shapes.mask])
         moments.fill(self.descriptor_mean, self.descriptor_std)
@@ -444,28 +453,6 @@ class ENF2ENF(Network):
         if stored is not None and stored.shape != self.reference.shape and stored.shape[1:] == self.reference.shape[1:]:
             self.reference = self.reference.new_zeros(stored.shape)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-class _Moments:
-    """Mean and standard deviation per channel over batches of rows."""
-
-    def __init__(self):
-        self.count, self.sum, self.square = 0, 0.0, 0.0
-
-    def add(self, rows: Float[Tensor, "rows channels"]) -> None:
-        """Counts rows in, relative to nothing: values are of order one."""
-        rows = rows.detach().double()
-        self.count += len(rows)
-        self.sum, self.square = self.sum + rows.sum(0), self.square + (rows**2).sum(0)
-
-    def fill(self, mean: Float[Tensor, " channels"], std: Float[Tensor, " channels"]) -> None:
-        """Writes mean and standard deviation; 1 where nothing varies."""
-        if not self.count:
-            raise ValueError("cannot fit statistics: the training set has no shapes")
-        average = self.sum / self.count
-        spread = (self.square / self.count - average**2).clamp_min(0).sqrt()
-        mean.copy_(average)
-        std.copy_(torch.where(spread > 1e-6 * average.abs().clamp_min(1e-6), spread, 1.0))
 
 
 def _single(shapes: Shapes, i: int) -> Shapes:

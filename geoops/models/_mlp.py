@@ -23,9 +23,9 @@ class PointwiseMLP(Network):
         activation: ``gelu``, ``relu`` or ``silu``.
     """
 
-    def __init__(
-        self, sizes: Sizes, *, hidden: int = 128, depth: int = 5, query_sdf: bool = True, activation: str = "gelu"
-    ):
+    uses_nodes = False
+
+    def __init__(self, sizes: Sizes, *, hidden: int = 128, depth: int = 5, query_sdf: bool = True, activation: str = "gelu"):
         super().__init__(sizes)
         if depth < 2:
             raise ValueError(f"depth counts linear layers and must be at least 2, got {depth}")

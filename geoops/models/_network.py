@@ -25,6 +25,9 @@ class Network(nn.Module, ABC):
     #: True where encoding needs gradients at inference (the inner loop), so that callers do not switch them off.
     encodes_with_grad: bool = False
 
+    #: False where `encode` reads boundary tokens only (or nothing), so that nobody copies the nodes for it.
+    uses_nodes: bool = True
+
     def __init__(self, sizes: Sizes):
         super().__init__()
         self.sizes = sizes
@@ -68,6 +71,10 @@ class Network(nn.Module, ABC):
     def stage_parameters(self, stage: str) -> list[nn.Parameter]:
         """Returns the parameters that a stage trains."""
         return [p for p in self.parameters() if p.requires_grad]
+
+    def stage_lr_scale(self, stage: str) -> float:
+        """Returns the factor on the learning rate in a stage."""
+        return 1.0
 
     def begin_stage(self, stage: str, train: Callable[[], Any]) -> None:
         """Called once before a stage; `train()` iterates over batches of Shapes of the training set (for statistics of codes)."""

@@ -129,9 +129,7 @@ class Transolver(Network):
             raise ValueError(f"heads must divide hidden, got hidden={hidden} and heads={heads}")
         self.query_sdf = query_sdf
         features = sizes.dim + query_sdf + sizes.globals
-        self.preprocess = nn.Sequential(
-            nn.Linear(features, 2 * hidden), make_activation(activation), nn.Linear(2 * hidden, hidden)
-        )
+        self.preprocess = nn.Sequential(nn.Linear(features, 2 * hidden), make_activation(activation), nn.Linear(2 * hidden, hidden))
         self.placeholder = nn.Parameter(torch.rand(hidden) / hidden)
         self.blocks = nn.ModuleList(Block(hidden, heads, slices, mlp_ratio, activation) for _ in range(layers))
         self.head = nn.Sequential(nn.LayerNorm(hidden), nn.Linear(hidden, sizes.outputs))

@@ -32,17 +32,13 @@ def check_values(op: str, **values: Tensor) -> None:
             raise TypeError(f"{op}: expected {name} of dtype {_names(_FLOATS)}, got {value.dtype}")
     for name in others:
         if values[name].dtype != values[first].dtype:
-            raise TypeError(
-                f"{op}: {first} is {values[first].dtype} and {name} is {values[name].dtype}; cast one of them"
-            )
+            raise TypeError(f"{op}: {first} is {values[first].dtype} and {name} is {values[name].dtype}; cast one of them")
 
 
 def check_rows(op: str, name: str, rows: Tensor) -> None:
     """Raises unless a tensor is a table with one row per node."""
     if rows.ndim != 2:
-        raise ValueError(
-            f"{op}: expected {name} of shape (nodes, channels), got {tuple(rows.shape)}; flatten other axes"
-        )
+        raise ValueError(f"{op}: expected {name} of shape (nodes, channels), got {tuple(rows.shape)}; flatten other axes")
 
 
 def check_devices(op: str, **tensors: Tensor) -> None:

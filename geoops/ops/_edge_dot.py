@@ -50,9 +50,7 @@ def _check(x: Tensor, y: Tensor, src: Tensor, dst: Tensor) -> None:
     check_values("edge_dot", x=x, y=y)
     check_devices("edge_dot", x=x, y=y, src=src, dst=dst)
     if x.shape[1] != y.shape[1]:
-        raise ValueError(
-            f"edge_dot: x has {x.shape[1]} channels and y has {y.shape[1]}; an inner product needs as many"
-        )
+        raise ValueError(f"edge_dot: x has {x.shape[1]} channels and y has {y.shape[1]}; an inner product needs as many")
 
 
 def _edge_dot_torch(x: Tensor, y: Tensor, src: Tensor, dst: Tensor) -> Tensor:

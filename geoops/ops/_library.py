@@ -38,8 +38,9 @@ def _load(name: str) -> bool:
 
 
 _CPU = _load("geoops_cpu")
-# The CUDA library refers to libtorch_cuda, which a CPU build of torch lacks; the schemas are in the CPU library.
-_CUDA = _CPU and torch.version.cuda is not None and _load("geoops_cuda")
+# The CUDA library refers to libtorch_cuda, which a CPU build of torch lacks; the schemas are in the CPU library. It is
+# optional even where native code is demanded: not every machine with a GPU has nvcc.
+_CUDA = _CPU and torch.version.cuda is not None and (_FOLDER / "libgeoops_cuda.so").exists() and _load("geoops_cuda")
 
 if not _CPU:
     for _name, _schema in SCHEMAS.items():

@@ -183,9 +183,7 @@ def _cube(n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
     z, turn = 1 - 2 * i / balls, math.pi * (1 + math.sqrt(5)) * i
     unit = torch.stack([(1 - z**2).sqrt() * turn.cos(), (1 - z**2).sqrt() * turn.sin(), z], 1)
     position = torch.cat([*faces, centre + radius * unit])
-    size = torch.cat(
-        [position.new_full((6 * m * m,), 4 / m**2), position.new_full((balls,), 4 * math.pi * radius**2 / balls)]
-    )
+    size = torch.cat([position.new_full((6 * m * m,), 4 / m**2), position.new_full((balls,), 4 * math.pi * radius**2 / balls)])
     kind = torch.cat([*kinds, torch.full((balls,), 4)])
 
     points = _uniform(4 * n, 3, generator=generator)

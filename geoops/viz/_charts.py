@@ -33,6 +33,20 @@ def _axes(size: tuple[float, float]):
     return figure, axes
 
 
+def _percent_axis(axes: Any) -> None:
+    """A logarithmic axis with plain numbers; a linear one from 0 where a logarithmic one would have no numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = axes.dataLim.intervaly
+    if not 0 < low < high / 4:
+        axes.set_ylim(bottom=0)
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _finish(figure: Any, output: str | os.PathLike | None) -> Any:
     if output is not None:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
@@ -74,14 +88,13 @@ def plot_history(
         name = (
             labels[i]
             if labels
-            else content.get("name")
-            or (f"run {i + 1}" if isinstance(source, Mapping) else Path(source).absolute().parent.name)
+            else content.get("name") or (f"run {i + 1}" if isinstance(source, Mapping) else Path(source).absolute().parent.name)
         )
         minutes = [r["elapsed"] / 60 for r in records]
         colour = _COLOURS[i % len(_COLOURS)]
         axes.plot(minutes, [100 * r[key] for r in records], label=name, color=colour, linewidth=1.6)
-    axes.set(xlabel="wall clock [min]", ylabel="relative L2 error [%]", yscale="log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set(xlabel="wall clock [min]", ylabel="relative L2 error [%]")
+    _percent_axis(axes)
     axes.legend(frameon=False)
     return _finish(figure, output)
 
@@ -132,10 +145,10 @@ def plot_superres(
                 markersize=5,
             )
             ticks |= {r["factor"]: None for r in chosen}
-    axes.set(xlabel="points, relative to training", ylabel="relative L2 error [%]", xscale="log", yscale="log")
+    axes.set(xlabel="points, relative to training", ylabel="relative L2 error [%]", xscale="log")
     axes.set_xticks(sorted(ticks), [f"{t}x" for t in sorted(ticks)])
-    axes.minorticks_off()
-    axes.yaxis.set_major_formatter("{x:g}")
+    axes.xaxis.minorticks_off()
+    axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
     return _finish(figure, output)
 

@@ -60,9 +60,7 @@ def get_field(mesh: Mesh | PointCloud, name: str) -> tuple[Any, Literal["point",
     raise KeyError(f"no field {name!r} to draw; the fields there are: {', '.join(field_names(mesh)) or 'none'}")
 
 
-def scalar(
-    values: Shaped[np.ndarray, "..."], name: str, component: Component | None
-) -> tuple[Shaped[np.ndarray, " values"], str]:
+def scalar(values: Shaped[np.ndarray, "..."], name: str, component: Component | None) -> tuple[Shaped[np.ndarray, " values"], str]:
     """Reduces a field to one number per point (itself, a component, the magnitude) and returns it with its name.
 
     Raises:

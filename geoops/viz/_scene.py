@@ -1,8 +1,6 @@
 """A row of panels, drawn off-screen into a PNG or exported as an interactive HTML page."""
 
-import html
 import io
-import json
 import os
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from jaxtyping import UInt8
 from geoops.viz._camera import TITLE, aspect, frame
 from geoops.viz._colour_bar import add_colour_bar, add_text, colour_map, font_size
 from geoops.viz._headless import has_display, offscreen
+from geoops.viz._page import page_of
 from geoops.viz._panel import Panel
 
 _PANEL_WIDTH = 620
@@ -73,15 +72,15 @@ class Scene:
 
         Raises:
             OSError: the folder cannot be written.
-            ModuleNotFoundError: `trame-pyvista` is not installed.
+            ModuleNotFoundError: `trame-vtk` is not installed.
         """
         with offscreen():
             plotter = self._plotter(off_screen=True, titles=False)
             try:
-                page = _export(plotter)
+                page = page_of(plotter, [p.title for p in self.panels])
             finally:
                 plotter.close()
-        return _write(path, _with_titles(page, [p.title for p in self.panels]).encode(), ".html")
+        return _write(path, page.encode(), ".html")
 
     def show(self) -> None:
         """Opens a window.
@@ -148,9 +147,7 @@ def _draw(plotter: Any, panel: Panel, index: int, scene: Scene, width: float, ra
         (shape.point_data if panel.on == "point" else shape.cell_data)[name] = panel.values
         # Between points of different categories colours blend; values in between would be other categories.
         look |= {"n_colors": panel.categories or 256, "interpolate_before_map": not panel.categories}
-        actor = plotter.add_mesh(
-            shape, scalars=name, clim=panel.range, cmap=colour_map(panel), nan_color="lightgrey", **look
-        )
+        actor = plotter.add_mesh(shape, scalars=name, clim=panel.range, cmap=colour_map(panel), nan_color="lightgrey", **look)
         add_colour_bar(plotter, actor.mapper, panel, f"{name}", width, texts=texts)
     plotter.enable_parallel_projection()
     plotter.camera_position = [camera.position, camera.focus, camera.up]
@@ -165,28 +162,6 @@ def _typical_spacing(points: np.ndarray) -> float:
         return 0.0
     some = points[:: max(1, len(points) // 2000)]
     return float(np.median(cKDTree(points).query(some, k=2)[0][:, 1]))
-
-
-def _export(plotter: Any) -> str:
-    try:
-        import trame_pyvista  # noqa: F401  # gives the plotter its HTML export
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("HTML pages need trame-pyvista; run `pip install trame-pyvista`") from error
-    return plotter.trame.export_html(None).getvalue()
-
-
-def _with_titles(page: str, titles: list[str]) -> str:
-    """Titles as HTML over the panels: the viewer in the browser draws meshes and colour bars but no text."""
-    share = 100 / len(titles)
-    style = "position:fixed;top:2vh;text-align:center;font:18px Arial,sans-serif;pointer-events:none;z-index:9"
-    boxes = "".join(
-        f'<div style="{style};left:{i * share:.3f}%;width:{share:.3f}%">{html.escape(title)}</div>'
-        for i, title in enumerate(titles)
-    )
-    # The viewer empties the body when it starts, and its own script holds the closing tag as text.
-    script = f"<script>document.documentElement.insertAdjacentHTML('beforeend', {json.dumps(boxes)})</script>"
-    before, tag, after = page.rpartition("</body>")
-    return before + script.replace("</div>", "<\\/div>") + tag + after
 
 
 def _write(path: str | os.PathLike, content: bytes, suffix: str) -> Path:

@@ -60,6 +60,9 @@ trainer:
 def place(folder, tmp_path, monkeypatch):
     """A working folder with the recipe `plates.yaml`."""
     monkeypatch.chdir(tmp_path)
+    # LightningCLI warns where the command line of the process (here pytest's) differs from the arguments it is given.
+    monkeypatch.setattr("sys.argv", ["geoops"])
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     monkeypatch.delenv("GEOOPS_TRACEBACK", raising=False)
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
     (tmp_path / "plates.yaml").write_text(RECIPE.format(root=folder))

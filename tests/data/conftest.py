@@ -27,7 +27,13 @@ def make_plate(i: int, n: int = 6, dim: int = 2) -> Mesh:
     if dim == 3:
         points = torch.cat([points, points[:, :1] ** 2], 1)
     cells = Cells.from_blocks({"triangle": torch.cat([torch.stack([a, b, c], 1), torch.stack([a, c, d], 1)])})
-    return Mesh(points, cells, point_fields=fields, global_fields={"load": torch.tensor([float(i), 1.0])}, units={"stress": "Pa"})
+    return Mesh(
+        points,
+        cells,
+        point_fields=fields,
+        global_fields={"load": torch.tensor([float(i), 1.0])},
+        units={"stress": "Pa"},
+    )
 
 
 @pytest.fixture

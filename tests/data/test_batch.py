@@ -172,7 +172,7 @@ def test_all_training_shapes_are_visited_with_their_mirrors(data):
 
 
 def test_unclear_signs_are_refused(data):
-    with pytest.raises(ValueError, match=r"how the 2 channels of target 'shift' .*reflect_signs: \{shift: \[-1, 1\]\}"):
+    with pytest.raises(ValueError, match=r"how the 2 channels of target 'shift' .*reflect_signs: \{'shift': \[-1, 1\]\}"):
         data(targets=["shift"], reflect=[0]).step_batches()
     with pytest.raises(ValueError, match="must be 2 numbers 1 or -1"):
         data(targets=["shift"], reflect=[0], reflect_signs={"shift": [-1]}).step_batches()

@@ -267,8 +267,7 @@ def test_a_load_too_large_for_one_step_is_reached_in_several(coarse):
 
 def test_small_loads_act_linearly(coarse):
     stress = [
-        von_mises_plane_stress(nodal_stress(coarse, LAW, pulled(coarse, t, tolerance=1e-8).displacement)) / t
-        for t in (1.0, 100.0)
+        von_mises_plane_stress(nodal_stress(coarse, LAW, pulled(coarse, t, tolerance=1e-8).displacement)) / t for t in (1.0, 100.0)
     ]
     assert norm(stress[0] - stress[1]) / norm(stress[1]) < 2e-3
 

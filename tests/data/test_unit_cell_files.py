@@ -72,9 +72,7 @@ def test_a_file_holds_the_case_made_alone(root):
     assert facts["newton"][-1] < 1e-9
     assert facts["load_steps"].sum() == len(facts["newton"])
     np.testing.assert_array_equal(facts["seed"], [0, 1])
-    np.testing.assert_array_equal(
-        facts["counts"], [len(level.points), len(level.triangles), len(case.levels[2].points)]
-    )
+    np.testing.assert_array_equal(facts["counts"], [len(level.points), len(level.triangles), len(case.levels[2].points)])
     assert json.loads(bytes(facts["versions"]))["generator"] == unit_cell._files.GENERATOR
 
 

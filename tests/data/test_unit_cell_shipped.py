@@ -11,9 +11,7 @@ from geoops.data.unit_cell import Void
 from geoops.geometry import Mesh
 
 SMALL = Path(__file__).parents[2] / "datasets" / "unit_cell" / "small"
-CASES = {"train": range(64), "val": range(1000, 1016)} | dict.fromkeys(
-    ("test", "test_4x", "test_16x"), range(2000, 2016)
-)
+CASES = {"train": range(64), "val": range(1000, 1016)} | dict.fromkeys(("test", "test_4x", "test_16x"), range(2000, 2016))
 
 
 def read(folder: str, index: int) -> Mesh:

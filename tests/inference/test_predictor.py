@@ -235,9 +235,7 @@ def test_the_memory_budget_is_kept(tmp_path, bare):
         predictor.predict(mesh, at=points, memory="300MB")
         print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 300e6
 
 

@@ -72,6 +72,7 @@ def test_the_report_becomes_a_table_and_json(report, tmp_path):
     Console(width=200, file=stream).print(report.table())
     text = stream.getvalue()
     assert "formula" in text
+    assert "0.3 around (0, 0)" in text
     assert "16x" in text
     assert f"{100 * report.row(4, 'interpolation').mean:.2f} (" in text
     saved = tmp_path / "deep" / "report.json"
@@ -88,7 +89,7 @@ def test_the_report_becomes_a_table_and_json(report, tmp_path):
 def test_two_models_share_a_table(report, shifted, data):
     with pytest.warns(UserWarning, match="finer"):
         other = superres(shifted, data, limit=1, progress=False)
-    table = superres_table([report, other])
+    table = superres_table([report, other], brief=True)
     assert table.columns[0].header == "model"
     assert table.row_count == 6 + 3
     with pytest.raises(KeyError, match=r"resolutions are \[1, 4, 16\]"):

@@ -78,7 +78,8 @@ QUADS = torch.tensor([[4, 3, 5, 6], [6, 5, 7, 8]])
 SHAPES = {
     "triangles": with_fields(_points(5, 2), Cells.from_blocks({"triangle": TRIANGLES})),
     "mixed": with_fields(
-        _points(9, 2, torch.float32), Cells.from_blocks([("quad", QUADS[:1]), ("triangle", TRIANGLES), ("quad", QUADS[1:])])
+        _points(9, 2, torch.float32),
+        Cells.from_blocks([("quad", QUADS[:1]), ("triangle", TRIANGLES), ("quad", QUADS[1:])]),
     ),
     "polygons": with_fields(
         _points(9, 2),
@@ -98,7 +99,9 @@ SHAPES = {
         ),
     ),
     "surface": with_fields(_points(5, 3), Cells.from_blocks({"triangle": TRIANGLES})),
-    "quadratic": with_fields(_points(9, 2), Cells.from_blocks([("triangle6", torch.arange(6)[None]), ("quad8", torch.arange(8)[None])])),
+    "quadratic": with_fields(
+        _points(9, 2), Cells.from_blocks([("triangle6", torch.arange(6)[None]), ("quad8", torch.arange(8)[None])])
+    ),
     "lines": with_fields(
         _points(6, 2),
         Cells.from_blocks([("triangle", TRIANGLES), ("line", torch.tensor([[0, 1], [1, 2]])), ("vertex", torch.tensor([[5]]))]),

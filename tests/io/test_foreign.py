@@ -66,18 +66,21 @@ def test_big_endian_and_unknown_packing(tmp_path, same, grid):
         io.read(path)
 
 
+PIECE = """<Piece NumberOfPoints="3" NumberOfVerts="{v}" NumberOfLines="0" NumberOfStrips="0" NumberOfPolys="1">
+<Points><DataArray type="Float64" NumberOfComponents="3">{p}</DataArray></Points>
+<CellData><DataArray type="Int32" Name="id">{ids}</DataArray></CellData>
+<PointData><DataArray type="Int32" Name="n">{n}</DataArray>
+<Array type="String" Name="s">97 0 98 0 97 0</Array></PointData>
+<Verts><DataArray type="Int32" Name="connectivity">{vn}</DataArray>
+<DataArray type="Int32" Name="offsets">{vo}</DataArray></Verts>
+<Polys><DataArray type="Int32" Name="connectivity">0 1 2</DataArray>
+<DataArray type="Int32" Name="offsets">3</DataArray></Polys>
+</Piece>"""
+
+
 def test_pieces_are_joined(tmp_path):
-    piece = (
-        '<Piece NumberOfPoints="3" NumberOfVerts="{v}" NumberOfLines="0" NumberOfStrips="0" NumberOfPolys="1">'
-        '<Points><DataArray type="Float64" NumberOfComponents="3">{p}</DataArray></Points>'
-        '<CellData><DataArray type="Int32" Name="id">{ids}</DataArray></CellData>'
-        '<PointData><DataArray type="Int32" Name="n">{n}</DataArray><Array type="String" Name="s">97 0 98 0 97 0</Array></PointData>'
-        '<Verts><DataArray type="Int32" Name="connectivity">{vn}</DataArray><DataArray type="Int32" Name="offsets">{vo}</DataArray></Verts>'
-        '<Polys><DataArray type="Int32" Name="connectivity">0 1 2</DataArray><DataArray type="Int32" Name="offsets">3</DataArray></Polys>'
-        "</Piece>"
-    )
-    first = piece.format(v=1, p="0 0 1 1 0 1 0 1 1", ids="1 2", n="1 2 3", vn="2", vo="1")
-    second = piece.format(v=0, p="5 0 1 6 0 1 5 1 1", ids="3", n="4 5 6", vn="", vo="")
+    first = PIECE.format(v=1, p="0 0 1 1 0 1 0 1 1", ids="1 2", n="1 2 3", vn="2", vo="1")
+    second = PIECE.format(v=0, p="5 0 1 6 0 1 5 1 1", ids="3", n="4 5 6", vn="", vo="")
     path = tmp_path / "a.vtp"
     path.write_text(f'<VTKFile type="PolyData" byte_order="LittleEndian"><PolyData>{first}{second}</PolyData></VTKFile>')
     found = io.read(path)
@@ -99,7 +102,7 @@ def test_lattices(tmp_path, same, make):
         data, suffix = pv.RectilinearGrid([0, 1, 3], [0.0, 2, 5], [1.0, 2]), ".vtr"
     else:
         x, y, z = np.meshgrid(np.arange(3.0), np.arange(4.0), np.arange(2.0), indexing="ij")
-        data, suffix = pv.StructuredGrid(x + y / 3, y, z), ".vts"
+        data, suffix = pv.StructuredGrid(x + y / 4, y, z), ".vts"
     data.point_data["a"] = np.arange(data.n_points)
     data.cell_data["b"] = np.arange(data.n_cells, dtype=np.float32)
     path = tmp_path / f"a{suffix}"
@@ -136,8 +139,9 @@ def test_legacy_files_of_vtk(tmp_path, same, grid, binary, version):
 def test_legacy_attributes(tmp_path):
     path = tmp_path / "a.vtk"
     path.write_text(
-        "# vtk DataFile Version 3.0\ntitle\nASCII\nDATASET POLYDATA\nPOINTS 3 float\n0 0 0 1 0 0\n0 1 0\nPOLYGONS 1 4\n3 0 1 2\n"
-        "POINT_DATA 3\nSCALARS a%20b int\nLOOKUP_TABLE default\n1 2 3\nSCALARS pair float 2\n1 2 3 4 5 6\nVECTORS v double\n"
+        "# vtk DataFile Version 3.0\ntitle\nASCII\nDATASET POLYDATA\nPOINTS 3 float\n0 0 0 1 0 0\n0 1 0\n"
+        "POLYGONS 1 4\n3 0 1 2\nPOINT_DATA 3\nSCALARS a%20b int\nLOOKUP_TABLE default\n1 2 3\n"
+        "SCALARS pair float 2\n1 2 3 4 5 6\nVECTORS v double\n"
         "1 0 0 0 1 0 0 0 1\nTENSORS t float\n" + "1 2 3 4 5 6 7 8 9\n" * 3 + "NORMALS n float\n0 0 1 0 0 1 0 0 1\n"
         "TEXTURE_COORDINATES uv 2 float\n0 0 1 0 0 1\nCOLOR_SCALARS c 1\n0.5 1 0\nLOOKUP_TABLE table 1\n0 0 0 1\n"
         "METADATA\nINFORMATION 0\n\nFIELD more 2\nx 1 3 bit\n1 0 1\ns 1 3 string\na%20b\nc\na%20b\n"
@@ -145,24 +149,31 @@ def test_legacy_attributes(tmp_path):
     )
     found = io.read(path)
     assert {n: tuple(v.shape) for n, v in found.point_fields.items()} == {
-        "a b": (3,), "pair": (3, 2), "v": (3, 3), "t": (3, 9), "n": (3, 3), "uv": (3, 2), "c": (3,), "x": (3,), "s": (3,)
+        "a b": (3,), "pair": (3, 2), "v": (3, 3), "t": (3, 9), "n": (3, 3), "uv": (3, 2), "c": (3,), "x": (3,),
+        "s": (3,),
     }  # fmt: skip
     assert found.point_fields["a b"].dtype == torch.int32
     assert found.cell_fields["w"].tolist() == [[7, 8]]
     assert json.loads(found.global_fields["s_names"]) == ["a b", "c"]
 
 
+GRID = "DATASET UNSTRUCTURED_GRID\nPOINTS 1 float\n0 0 0\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("DATASET UNSTRUCTURED_GRID\nPOINTS 1 float\n0 0 0\nCELLS 1 3\n2 0 5\nCELL_TYPES 1\n3\n", "absent point 5"),
-        ("DATASET UNSTRUCTURED_GRID\nPOINTS 1 float\n0 0 0\nCELLS 1 3\n1 0 0\nCELL_TYPES 1\n1\n", "the list of 1 cells is damaged"),
+        (GRID + "CELLS 1 3\n2 0 5\nCELL_TYPES 1\n3\n", "absent point 5"),
+        (
+            GRID + "CELLS 1 3\n1 0 0\nCELL_TYPES 1\n1\n",
+            "the list of 1 cells is damaged",
+        ),
         ("DATASET UNSTRUCTURED_GRID\nPOINTS 1 quaternion\n0 0 0\n", "not supported"),
         ("DATASET UNSTRUCTURED_GRID\nPOINTS 2 float\n0 0 0\n", "truncated"),
-        ("DATASET UNSTRUCTURED_GRID\nPOINTS 1 float\n0 0 0\nNONSENSE 3\n", "'NONSENSE' is not known"),
-        ("DATASET UNSTRUCTURED_GRID\nPOINTS 1 float\n0 0 0\nPOINT_DATA 2\n", "POINT_DATA has 2 rows for 1 points"),
-        ("DATASET UNSTRUCTURED_GRID\nPOINTS 1 float\n0 0 0\nPOINT_DATA 1\nODD a 3\n", "attribute 'ODD'"),
-        ("DATASET UNSTRUCTURED_GRID\nPOINTS 1 float\n0 0 0\nFIELD f 2\na 1 1 int\n3\n", "2 fields are announced"),
+        (GRID + "NONSENSE 3\n", "'NONSENSE' is not known"),
+        (GRID + "POINT_DATA 2\n", "POINT_DATA has 2 rows for 1 points"),
+        (GRID + "POINT_DATA 1\nODD a 3\n", "attribute 'ODD'"),
+        (GRID + "FIELD f 2\na 1 1 int\n3\n", "2 fields are announced"),
         ("DATASET UNSTRUCTURED_GRID\nPOINTS 0 float\n", "zero points"),
         ("DATASET TABLE\nPOINTS 1 float\n0 0 0\n", "kind TABLE are not supported"),
         ("DATASET STRUCTURED_GRID\nPOINTS 1 float\n0 0 0\n", "DIMENSIONS is missing"),
@@ -191,7 +202,9 @@ def test_pyvista_surface(tmp_path, same):
 
 
 def test_multi_block(tmp_path, same):
-    blocks = pv.MultiBlock({"body": pv.Sphere(), "nested": pv.MultiBlock({"box": pv.ImageData(dimensions=(2, 2, 2))}), "none": None})
+    blocks = pv.MultiBlock(
+        {"body": pv.Sphere(), "nested": pv.MultiBlock({"box": pv.ImageData(dimensions=(2, 2, 2))}), "none": None}
+    )
     blocks["body"].cell_data["f"] = np.arange(blocks["body"].n_cells, dtype=float)
     blocks.save(tmp_path / "a.vtm")
     found = io.read(tmp_path / "a.vtm")
@@ -276,11 +289,31 @@ def test_big_endian_ply_with_mixed_faces(tmp_path):
         io.read(tmp_path / "a.ply")
 
 
+OBJ = """# comment
+mtllib x.mtl
+o thing
+v 0 0 0 1 0 0
+v 1 0 0 0 1 0
+v 1 1 0 0 0 1
+v 0 1 0 1 1 1
+vt 0 0
+vn 0 0 1
+usemtl steel
+f 1/1/1 2/1/1 3//1
+g other
+usemtl tin
+f -4 -3 \\
+-2 -1
+l 1 2 3
+l 1 2
+p 4
+p 1 2
+f 1 2 3 4 1
+"""
+
+
 def test_obj_groups_negative_numbers_and_continuation(tmp_path):
-    (tmp_path / "a.obj").write_text(
-        "# comment\nmtllib x.mtl\no thing\nv 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 1 1 0 0 0 1\nv 0 1 0 1 1 1\nvt 0 0\nvn 0 0 1\n"
-        "usemtl steel\nf 1/1/1 2/1/1 3//1\ng other\nusemtl tin\nf -4 -3 \\\n-2 -1\nl 1 2 3\nl 1 2\np 4\np 1 2\nf 1 2 3 4 1\n"
-    )
+    (tmp_path / "a.obj").write_text(OBJ)
     found = io.read(tmp_path / "a.obj")
     names = [name for name, _ in found.cells.blocks()]
     assert names == ["triangle", "quad", "poly_line", "line", "vertex", "poly_vertex", "polygon"]
@@ -352,12 +385,52 @@ def test_gmsh_reads_what_geoops_writes(tmp_path, shapes):
         gmsh.finalize()
 
 
+MSH = """$Comments
+x
+$EndComments
+$MeshFormat
+2.2 0 8
+$EndMeshFormat
+$Nodes
+3
+10 0 0 0
+20 1 0 0
+5 0 1 0
+$EndNodes
+$Elements
+2
+4 15 0 10
+9 2 3 1 2 0 10 20 5
+$EndElements
+$NodeData
+1
+"T"
+1
+0.0
+3
+0
+1
+2
+20 3.5
+5 4.5
+$EndNodeData
+$ElementData
+1
+"E"
+1
+0
+3
+0
+1
+2
+9 2
+4 1
+$EndElementData
+"""
+
+
 def test_msh_text_with_sparse_numbers_and_partial_data(tmp_path):
-    (tmp_path / "a.msh").write_text(
-        "$Comments\nx\n$EndComments\n$MeshFormat\n2.2 0 8\n$EndMeshFormat\n$Nodes\n3\n10 0 0 0\n20 1 0 0\n5 0 1 0\n$EndNodes\n$Elements\n2\n"
-        '4 15 0 10\n9 2 3 1 2 0 10 20 5\n$EndElements\n$NodeData\n1\n"T"\n1\n0.0\n3\n0\n1\n2\n20 3.5\n5 4.5\n$EndNodeData\n'
-        '$ElementData\n1\n"E"\n1\n0\n3\n0\n1\n2\n9 2\n4 1\n$EndElementData\n'
-    )
+    (tmp_path / "a.msh").write_text(MSH)
     found = io.read(tmp_path / "a.msh")
     assert found.cells.blocks()[1][1].tolist() == [[0, 1, 2]]
     assert found.point_fields["T"][0].isnan()
@@ -398,14 +471,17 @@ def test_xdmf_series_takes_the_last_step(tmp_path, monkeypatch):
         io.read("a.xdmf")
 
 
+XDMF = """<Grid Name="{}"><Topology TopologyType="Mixed">
+<DataItem Dimensions="9" NumberType="Int" Format="XML">3 3 0 1 2 2 2 0 1</DataItem></Topology>
+<Geometry GeometryType="X_Y">
+<DataItem Dimensions="3">0 1 0</DataItem><DataItem Dimensions="3">0 0 1</DataItem></Geometry>
+<Attribute Name="g" Center="Grid">
+<DataItem Dimensions="1" NumberType="Char" Format="XML">4</DataItem></Attribute></Grid>"""
+
+
 def test_xdmf_by_hand(tmp_path):
-    item = '<DataItem Dimensions="{}" NumberType="{}" Format="XML">{}</DataItem>'
-    grid = (
-        '<Grid Name="{}"><Topology TopologyType="Mixed">' + item.format(9, "Int", "3 3 0 1 2 2 2 0 1") + "</Topology>"
-        '<Geometry GeometryType="X_Y">' + item.format(3, "Float", "0 1 0") + item.format(3, "Float", "0 0 1") + "</Geometry>"
-        '<Attribute Name="g" Center="Grid">' + item.format(1, "Char", "4") + "</Attribute></Grid>"
-    )
-    text = f'<Xdmf Version="2.0"><Domain><Grid GridType="Collection">{grid.format("a")}{grid.format("b")}</Grid></Domain></Xdmf>'
+    grids = XDMF.format("a") + XDMF.format("b")
+    text = f'<Xdmf Version="2.0"><Domain><Grid GridType="Collection">{grids}</Grid></Domain></Xdmf>'
     (tmp_path / "a.xdmf").write_text(text)
     found = io.read(tmp_path / "a.xdmf")
     assert found.dim == 2
@@ -438,3 +514,13 @@ def test_a_cloud_of_vertices_without_cell_fields_is_a_cloud(tmp_path):
     data.save(tmp_path / "a.vtp")
     assert isinstance(io.read(tmp_path / "a.vtp"), Mesh)
     assert Cells.empty().counts() == {}
+
+
+@pytest.mark.parametrize("name", ["2.2_0", "2.2_1", "4.1_0", "4.1_1"])
+def test_truncated_files_of_gmsh(gmsh_files, tmp_path, name, capfd):
+    whole = (gmsh_files / f"{name}.msh").read_bytes()
+    for part in range(1, 24):
+        (tmp_path / "a.msh").write_bytes(whole[: len(whole) * part // 24])
+        with pytest.raises(ValueError, match=r"a\.msh"):
+            io.read(tmp_path / "a.msh")
+    assert capfd.readouterr().err == ""

@@ -33,9 +33,11 @@ def case(tmp_path):
     foam(mesh / "neighbour", "labelList", listed(["1"]))
     patches = "3\n(\n inlet { type patch; nFaces 1; startFace 1; }\n outlet { type patch; nFaces 1; startFace 2; }\n"
     foam(mesh / "boundary", "polyBoundaryMesh", patches + " walls { type wall; nFaces 8; startFace 3; }\n)\n")
-    control = "startFrom startTime; startTime 0; stopAt endTime; endTime 2; deltaT 1; writeControl timeStep; writeInterval 1;\n"
+    control = "startFrom startTime; startTime 0; stopAt endTime; endTime 2; deltaT 1;\n"
+    control += "writeControl timeStep; writeInterval 1;\n"
     foam(tmp_path / "case" / "system" / "controlDict", "dictionary", control)
-    walls = "boundaryField\n{\n inlet { type zeroGradient; }\n outlet { type zeroGradient; }\n walls { type zeroGradient; }\n}\n"
+    sides = "".join(f" {name} {{ type zeroGradient; }}\n" for name in ("inlet", "outlet", "walls"))
+    walls = f"boundaryField\n{{\n{sides}}}\n"
     for time, shift in ((0, 0.0), (1, 10.0), (2, 20.0)):
         folder = tmp_path / "case" / str(time)
         p = f"dimensions [0 2 -2 0 0 0 0];\ninternalField nonuniform List<scalar> 2 ({1 + shift} {3 + shift});\n"
@@ -66,7 +68,8 @@ def test_polyhedra_are_split(tmp_path, case):
     points = [*POINTS, (1, 0, 0.5), (1, 1, 0.5), (2, 0, 0.5), (2, 1, 0.5)]
     foam(mesh / "points", "vectorField", listed([f"({x} {y} {z})" for x, y, z in points]))
     faces = [
-        (1, 4, 13, 12), (12, 13, 10, 7), (12, 14, 15, 13), (0, 6, 9, 3), (2, 5, 15, 14), (14, 15, 11, 8), (0, 1, 12, 7, 6),
+        (1, 4, 13, 12), (12, 13, 10, 7), (12, 14, 15, 13), (0, 6, 9, 3), (2, 5, 15, 14), (14, 15, 11, 8),
+        (0, 1, 12, 7, 6),
         (1, 2, 14, 12), (12, 14, 8, 7), (3, 9, 10, 13, 4), (4, 13, 15, 5), (13, 10, 11, 15), (0, 3, 4, 1), (1, 4, 5, 2),
         (6, 7, 10, 9), (7, 8, 11, 10),
     ]  # fmt: skip
@@ -85,8 +88,8 @@ def test_polyhedra_are_split(tmp_path, case):
 
 
 def test_what_is_no_case(tmp_path, case):
+    (tmp_path / "other").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no folder constant/polyMesh"):
-        (tmp_path / "other").mkdir()
         io.read(tmp_path / "other")
     (case / "system" / "controlDict").unlink()
     with pytest.raises(FileNotFoundError, match=r"no system/controlDict"):

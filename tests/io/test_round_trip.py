@@ -83,9 +83,9 @@ def test_stl_keeps_triangles_in_float32(tmp_path, shapes):
 
 
 def test_ascii_stl(tmp_path):
-    (tmp_path / "a.stl").write_text(
-        "solid a\n facet normal 0 0 1\n  outer loop\n   vertex 0 0 1\n   vertex 1 0 1\n   vertex 0 1e0 1\n  endloop\n endfacet\nendsolid a\n"
-    )
+    vertices = "".join(f"   vertex {at}\n" for at in ("0 0 1", "1 0 1", "0 1e0 1"))
+    facet = f" facet normal 0 0 1\n  outer loop\n{vertices}  endloop\n endfacet\n"
+    (tmp_path / "a.stl").write_text(f"solid a\n{facet}endsolid a\n")
     mesh = io.read(tmp_path / "a.stl")
     assert mesh.points.tolist() == [[0, 0, 1], [1, 0, 1], [0, 1, 1]]
 

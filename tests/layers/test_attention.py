@@ -107,7 +107,11 @@ def test_knn_is_continuous_where_the_list_changes():
 def test_knn_at_a_tie_is_finite():
     attention = build(nearest_k=1)
     poses = grid_poses(4, 2)
-    y = attention(torch.zeros(1, 1, 2, dtype=torch.float64), Poses(poses.pos.double(), poses.window.double()), scene(latents=4)[2][:1])
+    y = attention(
+        torch.zeros(1, 1, 2, dtype=torch.float64),
+        Poses(poses.pos.double(), poses.window.double()),
+        scene(latents=4)[2][:1],
+    )
     assert y.isfinite().all()
 
 

@@ -129,6 +129,15 @@ def test_queries_do_not_see_each_other(kind, chunk):
     assert (field - parts).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_mixed_precision_keeps_positions(kind):
+    network, (x, poses, contexts) = build(torch.float32, **KINDS[kind]), scene(torch.float32)
+    field = network(x, poses, contexts)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = network(x, poses, contexts)
+    assert (field - mixed).abs().max() < 0.02 * field.abs().max()
+
+
 def test_shared_poses_cost_one_set_of_pairs():
     network, (x, poses, contexts) = build(), scene()
     apart = torch.cat([network(x[i : i + 1], poses, contexts[i : i + 1]) for i in range(2)])

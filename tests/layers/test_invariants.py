@@ -26,9 +26,7 @@ def attribute(name, dim, turn=None, shift=0.0, side=0):
     x, p, frame, axis = scene(dim, side)
     turn = torch.eye(dim, dtype=torch.float64) if turn is None else turn
     space = x[..., :dim] @ turn.T + shift
-    return bi_invariant(name, dim, side)(
-        torch.cat([space, x[..., dim:]], -1), p @ turn.T + shift, turn @ frame, axis @ turn.T
-    )
+    return bi_invariant(name, dim, side)(torch.cat([space, x[..., dim:]], -1), p @ turn.T + shift, turn @ frame, axis @ turn.T)
 
 
 CASES = [

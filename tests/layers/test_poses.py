@@ -60,7 +60,9 @@ def test_bad_options_are_named(call, message):
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_frames_are_rotations_with_the_axis_first(dim):
-    axis = torch.nn.functional.normalize(torch.randn(20, dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), dim=-1)
+    axis = torch.nn.functional.normalize(
+        torch.randn(20, dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0)), dim=-1
+    )
     frame = frames_from_axis(axis, axis.flip(0))
     eye = torch.eye(dim, dtype=torch.float64).expand(20, dim, dim)
     torch.testing.assert_close(frame.mT @ frame, eye)
@@ -119,7 +121,10 @@ def test_body_frame_does_not_depend_on_the_cut():
     """Halving a facet leaves the integrals over it as they are, up to its own second moment."""
     shapes = random_shapes(1, dtype=torch.float64)
     along = torch.stack([-shapes.token_normal[..., 1], shapes.token_normal[..., 0]], -1) * shapes.token_size / 4
-    twice = [torch.cat([shapes.token_pos - along, shapes.token_pos + along], 1), torch.cat([shapes.token_size] * 2, 1) / 2]
+    twice = [
+        torch.cat([shapes.token_pos - along, shapes.token_pos + along], 1),
+        torch.cat([shapes.token_size] * 2, 1) / 2,
+    ]
     centre, axes = body_frame(shapes.token_pos, shapes.token_size, shapes.token_mask)
     other, turned = body_frame(*twice, torch.cat([shapes.token_mask] * 2, 1))
     torch.testing.assert_close(centre, other)

@@ -28,6 +28,11 @@ def plate(i: int, n: int = 5) -> Mesh:
     return Mesh(points, cells, point_fields=fields)
 
 
+@pytest.fixture(name="plate")
+def _plate():
+    return plate
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("plates")
@@ -117,10 +122,18 @@ def staged():
 def trainer(tmp_path):
     def build(**options):
         defaults = {
-            "max_steps": 10, "accelerator": "cpu", "logger": False, "enable_checkpointing": False, "num_sanity_val_steps": 0,
-            "enable_progress_bar": False, "enable_model_summary": False, "check_val_every_n_epoch": None,
-            "val_check_interval": 5, "default_root_dir": tmp_path, "log_every_n_steps": 5,
-        }  # fmt: skip
+            "max_steps": 10,
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_checkpointing": False,
+            "num_sanity_val_steps": 0,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "check_val_every_n_epoch": None,
+            "val_check_interval": 5,
+            "default_root_dir": tmp_path,
+            "log_every_n_steps": 5,
+        }
         return Trainer(**{**defaults, **options})
 
     return build

@@ -102,7 +102,7 @@ def test_other_versions_and_models(bundle):
         read_bundle(path)
     path.write_bytes(whole)
     rewrite(path, lambda meta: meta.update(network="os"))
-    with pytest.raises(ValueError, match="'os', which is not in geoops.models"):
+    with pytest.raises(ValueError, match=r"'os', which is not in geoops\.models"):
         read_bundle(path)
     path.write_bytes(whole)
     rewrite(path, lambda meta: meta["options"].update(hidden=9))

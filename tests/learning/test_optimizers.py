@@ -58,7 +58,9 @@ def test_parts_are_those_of_torch():
     ours = build_optimizer("muon", [(list(one.parameters()), {})], **OPTIONS)
     matrices, rest, vectors = [two[2].weight], [two[0].weight, two[4].weight], [m.bias for m in two[::2]]
     muon = torch.optim.Muon(matrices, lr=0.02, weight_decay=0.1, momentum=0.9, adjust_lr_fn="match_rms_adamw")
-    adamw = torch.optim.AdamW([{"params": rest}, {"params": vectors, "weight_decay": 0.0}], lr=0.02, betas=(0.9, 0.95), weight_decay=0.1)
+    adamw = torch.optim.AdamW(
+        [{"params": rest}, {"params": vectors, "weight_decay": 0.0}], lr=0.02, betas=(0.9, 0.95), weight_decay=0.1
+    )
     x = torch.randn(16, 4)
     for net in (one, two):
         net(x).square().mean().backward()

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from geoops.learning import warmup_cosine
@@ -11,8 +13,8 @@ def test_rate_rises_then_falls():
     assert rates[100] == pytest.approx(1.0)
     assert rates[550] == pytest.approx(0.6)
     assert rates[-1] == pytest.approx(0.2)
-    assert all(a <= b for a, b in zip(rates[:100], rates[1:101], strict=True))
-    assert all(a >= b for a, b in zip(rates[100:-1], rates[101:], strict=True))
+    assert all(a <= b for a, b in pairwise(rates[:101]))
+    assert all(a >= b for a, b in pairwise(rates[100:]))
     assert warmup_cosine(0.0, 0.0) == 1.0
 
 

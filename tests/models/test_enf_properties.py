@@ -67,7 +67,7 @@ def test_poses_of_the_body_make_everything_invariant(options, poses):
     """A shifted body is the same input, without retraining; with a grid in the common frame it is a new one."""
     network, shapes = build(torch.float64, poses=poses, **options).eval(), random_shapes(2, dtype=torch.float64)
     assert_translation_invariant(network, shapes, shift=10.0, atol=1e-10)
-    with pytest.raises(AssertionError, match="move by 0.1"):
+    with pytest.raises(AssertionError, match=r"move by 0\.1"):
         assert_translation_invariant(build(torch.float64, **options).eval(), shapes, shift=0.1, atol=1e-4)
 
 
@@ -82,7 +82,7 @@ def test_aligned_poses_and_se2_add_rotations(options, poses):
 def test_absolute_positions_fail_also_with_moving_poses():
     """P9 for the whole map."""
     network = build(torch.float64, poses="body", bi_invariant="absolute").eval()
-    with pytest.raises(AssertionError, match="move by 0.1"):
+    with pytest.raises(AssertionError, match=r"move by 0\.1"):
         assert_translation_invariant(network, random_shapes(2, dtype=torch.float64), shift=0.1, atol=1e-3)
 
 
@@ -182,10 +182,12 @@ def train(network, stage, shapes, steps, rate, batch=None, target=None, loss=mse
 
 
 def test_three_steps_on_unseen_shapes():
-    network = build(geometry_hidden=32, latent_dim=8, num_latents=4, inner_points=40)
+    network = build(geometry_hidden=32, latent_dim=8, num_latents=4, inner_points=40, alpha_init=8.0)
+    with torch.no_grad():
+        network.geometry.head[-1].weight.mul_(4)  # leaves the plateau of fields that ignore their contexts sooner
     known, unseen = random_shapes(64, nodes=(50, 50)), random_shapes(16, nodes=(50, 50), seed=1)
     network.begin_stage("geometry", lambda: [known])
-    train(network, "geometry", known, 170, 3e-3, batch=8)
+    train(network, "geometry", known, 110, 3e-3, batch=8)
     before, after = (network.reconstruction_error(unseen, steps).mean().item() for steps in (0, 3))
     assert after <= 0.2 * before
     assert after < 0.25  # of the variance
@@ -235,7 +237,7 @@ def test_four_shapes_are_learned_by_heart():
     centre = torch.stack([single(shapes, i).token_pos.mean((0, 1)) for i in range(4)])[:, None]
     x, y = shapes.pos.split(1, -1)
     target = 1 + torch.sin(2 * x + y) * torch.exp(2 * shapes.sdf) + 3 * centre[..., :1] * y
-    for stage, steps, rate in (("geometry", 40, 4e-3), ("field", 320, 5e-3)):
+    for stage, steps, rate in (("geometry", 40, 4e-3), ("field", 300, 5e-3)):
         network.begin_stage(stage, lambda: [shapes])
         train(network, stage, shapes, steps, rate, target=target, loss=relative_l2)
     with torch.no_grad():

@@ -16,9 +16,7 @@ class TestTransolverWithInputsIn3D(ModelSuite):
     sizes = Sizes(dim=3, inputs=2, outputs=1)
 
     def build(self, sizes):
-        return Transolver(
-            sizes, hidden=16, layers=2, slices=4, heads=4, mlp_ratio=2.0, query_sdf=False, node_inputs=True
-        )
+        return Transolver(sizes, hidden=16, layers=2, slices=4, heads=4, mlp_ratio=2.0, query_sdf=False, node_inputs=True)
 
     def test_forward_is_decode_of_encode(self):
         network, shapes = self.ready()

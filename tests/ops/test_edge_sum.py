@@ -39,9 +39,7 @@ def test_equals_a_dense_matrix_product(edges, sources, targets, channels):
     torch.testing.assert_close(edge_sum(x, w, src, dst, targets), matrix @ x)
 
 
-@pytest.mark.parametrize(
-    ("edges", "sources", "n", "channels"), [(0, 5, 7, 3), (0, 0, 0, 0), (40, 5, 7, 0), (0, 5, 0, 3)]
-)
+@pytest.mark.parametrize(("edges", "sources", "n", "channels"), [(0, 5, 7, 3), (0, 0, 0, 0), (40, 5, 7, 0), (0, 5, 0, 3)])
 def test_empty(device, edges, sources, n, channels):
     out = edge_sum(*draw(edges, max(sources, 1), max(n, 1), channels, device=device), n)
     assert out.shape == (n, channels)
@@ -82,9 +80,7 @@ def test_bits_do_not_depend_on_the_threads():
 def test_dot_is_the_adjoint_of_sum(device, dtype, tolerance):
     x, w, src, dst = draw(dtype=dtype, device=device)
     y = torch.randn(7, 3, dtype=dtype, device=device)
-    torch.testing.assert_close(
-        (edge_sum(x, w, src, dst, 7) * y).sum(), (w * edge_dot(x, y, src, dst)).sum(), **tolerance
-    )
+    torch.testing.assert_close((edge_sum(x, w, src, dst, 7) * y).sum(), (w * edge_dot(x, y, src, dst)).sum(), **tolerance)
 
 
 @pytest.mark.parametrize("index", [torch.int32, torch.int64])
@@ -130,9 +126,7 @@ def test_compiles_into_one_graph(device):
 
 @pytest.mark.usefixtures("unchecked")
 class TestBadInput:
-    @pytest.mark.parametrize(
-        ("name", "position", "bad"), [("src", 3, 5), ("src", 0, -1), ("dst", 39, 7), ("dst", 2, -9)]
-    )
+    @pytest.mark.parametrize(("name", "position", "bad"), [("src", 3, 5), ("src", 0, -1), ("dst", 39, 7), ("dst", 2, -9)])
     @pytest.mark.parametrize("index", [torch.int32, torch.int64])
     def test_an_index_out_of_bounds(self, name, position, bad, index):
         x, w, src, dst = draw(index=index)

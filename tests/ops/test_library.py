@@ -90,9 +90,7 @@ def test_the_libraries_know_nothing_of_python(device):
     library = NATIVE / f"libgeoops_{device}.so"
     if not library.exists():
         pytest.skip(f"{library.name} was not built: no compiler for it")
-    symbols = subprocess.run(
-        ["nm", "-D", "--undefined-only", library], capture_output=True, text=True, check=True
-    ).stdout
+    symbols = subprocess.run(["nm", "-D", "--undefined-only", library], capture_output=True, text=True, check=True).stdout
     assert "aoti_torch_" in symbols
     assert not re.search(r"\bU _?Py", symbols)
     assert not re.search(r"\bU _ZN\w*(2at|3c10)", symbols), "a C++ symbol of torch is outside its stable ABI"

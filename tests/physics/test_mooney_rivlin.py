@@ -60,9 +60,7 @@ def test_rotations_leave_the_energy_unchanged_and_turn_the_stress(f):
     q = np.moveaxis(np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), -1, 0)
     assert np.abs(LAW.energy(q @ f) - LAW.energy(f)).max() / MODULUS < 1e-12
     assert np.abs(LAW.first_piola(q @ f) - q @ LAW.first_piola(f)).max() / MODULUS < 1e-12
-    np.testing.assert_allclose(
-        von_mises_plane_stress(LAW.cauchy(q @ f)), von_mises_plane_stress(LAW.cauchy(f)), rtol=1e-9
-    )
+    np.testing.assert_allclose(von_mises_plane_stress(LAW.cauchy(q @ f)), von_mises_plane_stress(LAW.cauchy(f)), rtol=1e-9)
 
 
 def test_no_stress_and_no_energy_without_deformation():

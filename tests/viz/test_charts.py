@@ -31,6 +31,11 @@ def test_history_is_drawn_against_minutes_in_percent(tmp_path):
     assert axes.lines[0].get_ydata()[0] == pytest.approx(100)
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["run7", "run 2"]
     assert picture.stat().st_size > 5000
+    assert axes.get_yscale() == "log"
+    flat = {"history": [{"elapsed": 60.0 * i, "val/rel_l2": 0.5} for i in range(5)], "name": "flat"}
+    axes = plot_history(flat).axes[0]
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylim()[0] == 0
 
 
 def test_a_history_without_the_number_says_so(tmp_path):

@@ -1,5 +1,7 @@
 """Pictures and pages."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -77,13 +79,27 @@ def test_fields_of_different_kinds_are_refused(mesh):
         compare(mesh, mesh, "heat", "pull")
 
 
-def test_a_page_stands_alone_and_has_titles(mesh, tmp_path):
+def test_a_page_stands_alone_and_has_titles(mesh, tmp_path, monkeypatch):
+    def refuse(*args):
+        raise AssertionError("a page needs neither server nor network")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("socket.socket.bind", refuse)
     path = compare(mesh, mesh, "heat", titles=("A & B", "b", "c")).html(tmp_path / "page.html")
     page = path.read_text()
     assert "A &amp; B" in page
     assert "OfflineLocalView.load" in page
     assert 'src="http' not in page
     assert len(page) > 100_000
+
+
+def test_without_the_page_writer_the_extra_is_named(mesh, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trame_vtk", None)
+    monkeypatch.setitem(sys.modules, "trame_vtk.modules", None)
+    monkeypatch.setitem(sys.modules, "trame_vtk.modules.vtk", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install geoops\[viz-html\]"):
+        plot_field(mesh, "heat", size=(100, 100)).html(tmp_path / "a.html")
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_endings_are_refused(mesh, tmp_path):

@@ -35,15 +35,11 @@ def check_card(root: Path, options: CaseOptions, fields: dict[str, tuple[str, ..
         ("point data", stored, {name: list(kept) for name, kept in fields.items()}),
     ):
         if then != now:
-            raise ValueError(
-                f"{root} holds files made with {name} {then}, not {now}; choose another folder or pass overwrite=True"
-            )
+            raise ValueError(f"{root} holds files made with {name} {then}, not {now}; choose another folder or pass overwrite=True")
     return list(card.get("rejected", []))
 
 
-def write_card(
-    root: Path, options: CaseOptions, rejected: list[dict[str, Any]], fields: dict[str, tuple[str, ...]]
-) -> None:
+def write_card(root: Path, options: CaseOptions, rejected: list[dict[str, Any]], fields: dict[str, tuple[str, ...]]) -> None:
     """Writes the card; the counts are those of the files that lie in `root` now."""
     import yaml
 

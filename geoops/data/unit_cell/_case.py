@@ -138,9 +138,7 @@ def _read(mesh: CellMesh, tree: KDTree, displacement: np.ndarray, stress: np.nda
     if distance.max() >= SAME_POINT:
         raise CaseRejected(f"a mesh vertex lies {distance.max():.1e} from the nearest node of the solve")
     s = stress[node]
-    return Level(
-        mesh.points, _sorted(mesh.triangles), displacement[node], s, von_mises_plane_stress(s), mesh.boundary()
-    )
+    return Level(mesh.points, _sorted(mesh.triangles), displacement[node], s, von_mises_plane_stress(s), mesh.boundary())
 
 
 def _sorted(triangles: np.ndarray) -> np.ndarray:

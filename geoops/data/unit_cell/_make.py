@@ -72,9 +72,7 @@ def make(
         raise ValueError(f"expected names of folders {folders} in only_von_mises, got {sorted(unknown)}")
     options = CaseOptions(load, seed, modes, void_size, corner_size)
     root = Path(root)
-    fields: dict[str, tuple[str, ...]] = {
-        f: ("von_mises", "boundary") if f in only_von_mises else FIELDS for f in folders
-    }
+    fields: dict[str, tuple[str, ...]] = {f: ("von_mises", "boundary") if f in only_von_mises else FIELDS for f in folders}
     for module in ("gmsh", "skfem"):
         require(module)
     if overwrite:

@@ -1,0 +1,306 @@
+"""Tables and a plot from the committed JSON files, and from nothing else.
+
+python benchmarks/report.py            # writes them into README.md, docs/results.md and docs/images
+python benchmarks/report.py --check    # exit code 1 if the tables there are not those of the JSON files
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PLOT = Path("docs/images/unit_cell_time.png")
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+NOTHING = "No results are committed yet. `python benchmarks/unit_cell.py --help` says how they are made."
+
+Record = dict[str, Any]
+
+#: Name in the files, and what readers see.
+MODELS = {
+    "enf2enf": "enf2enf, default",
+    "enf2enf-faithful-compact": "enf2enf as published, compact",
+    "transolver": "Transolver",
+    "pointnet": "PointNet",
+    "mlp": "pointwise MLP",
+}
+BASELINES = {"nearest_shape": "nearest training shape", "mean_field": "mean field", "constant": "mean value"}
+MODES = {
+    "fine": "sees the fine mesh",
+    "coarse": "sees the coarse mesh",
+    "interpolation": "coarse prediction, interpolated",
+}
+
+
+def load(folder: Path) -> dict[str, Record]:
+    """Returns the records of a folder by their path in it, without suffix; an empty dictionary if there are none."""
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_text())
+        for path in sorted(folder.rglob("*.json"))
+    }
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Returns a Markdown table; all columns but the first are numbers."""
+    head = list(head)
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *([str(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def percent(value: float) -> str:
+    """Returns a share in percent with three figures."""
+    value *= 100
+    return f"{value:.3f} %" if value < 1 else f"{value:.2f} %" if value < 10 else f"{value:.1f} %"
+
+
+def stats(values: Mapping[str, float]) -> str:
+    """Returns mean (median, 95th percentile)."""
+    return f"{percent(values['mean'])} ({percent(values['median'])}, {percent(values['p95'])})"
+
+
+def trainings(records: Mapping[str, Record]) -> dict[str, list[Record]]:
+    """Returns the trainings of the comparison by model, in the order of `MODELS`, seeds in order."""
+    found: dict[str, list[Record]] = {}
+    for name, record in records.items():
+        if name.startswith("compare/") and "model" in record["results"]:
+            found.setdefault(record["results"]["model"], []).append(record)
+    known = [*MODELS, *sorted(set(found) - set(MODELS))]
+    return {m: sorted(found[m], key=lambda r: r["seed"]) for m in known if m in found}
+
+
+def mean_stats(records: Iterable[Record], region: str) -> dict[str, float]:
+    """Returns the errors of a region, averaged over seeds."""
+    tests = [record["results"]["test"][region] for record in records]
+    return {key: fmean(test[key] for test in tests) for key in ("mean", "median", "p95")}
+
+
+def comparison(records: Mapping[str, Record]) -> str:
+    """Returns the table at equal time, with the baselines, or nothing."""
+    rows = []
+    runs = trainings(records)
+    for model, group in runs.items():
+        seeds = f", mean of {len(group)} seeds" if len(group) > 1 else ""
+        first = group[0]["results"]
+        cells = [stats(mean_stats(group, region)) for region in ("outside", "all")]
+        rows.append([f"{MODELS.get(model, model)}{seeds}", f"{first['parameters']:,}", *cells])
+    for name, label in BASELINES.items():
+        if "compare/baselines" in records and name in (found := records["compare/baselines"]["results"]):
+            rows.append([label, "", *(stats(found[name]["test"][region]) for region in ("outside", "all"))])
+    if not rows:
+        return ""
+    baselines = len(rows) - len(runs)
+    text = table(["model", "parameters", "away from the corners", "all points"], rows)
+    if not runs:
+        return text
+    first = next(iter(runs.values()))[0]
+    ranges = [
+        f"{MODELS.get(m, m)} {percent(min(e))} to {percent(max(e))}"
+        for m, group in runs.items()
+        if len(e := [r["results"]["test"]["outside"]["mean"] for r in group]) > 1
+    ]
+    note = f"The last {baselines} rows learn nothing: `benchmarks/_unit_cell_baselines.py`." if baselines else ""
+    spread = f" Range over seeds: {'; '.join(ranges)}." if ranges else ""
+    cases = len(first["results"].get("cases", {}).get("outside", ())) or "all"
+    return (
+        f"All models for the same {first['results']['minutes']:g} minutes on one thread each, two side by side, on the "
+        f"same data ({first['hardware']}); relative L2 error of the von Mises stress over {cases} test cells: "
+        f"mean (median, 95th percentile).\n\n{text}\n\n{note}{spread}"
+    )
+
+
+def default(records: Mapping[str, Record]) -> str:
+    """Returns the errors of the full training, or nothing."""
+    if "default" not in records:
+        return ""
+    record = records["default"]
+    results, training = record["results"], record["results"]["training"]
+    rows = [
+        ["away from the corners", *(percent(results["test"]["outside"][k]) for k in ("mean", "median", "p95"))],
+        ["all points", *(percent(results["test"]["all"][k]) for k in ("mean", "median", "p95"))],
+    ]
+    return (
+        f"The packaged model `{results['recipe']}` ({results['parameters']:,} parameters): {training['steps']:,} steps "
+        f"in {training['seconds'] / 60:.0f} minutes on {training['threads']} threads ({record['hardware']}).\n\n"
+        + table(["test error", "mean", "median", "95th percentile"], rows)
+    )
+
+
+def resolution(records: Mapping[str, Record], regions: Iterable[str] = ("outside",)) -> str:
+    """Returns error against resolution, or nothing."""
+    if "superres" not in records:
+        return ""
+    rows = records["superres"]["results"]["rows"]
+    parts = []
+    for region in regions:
+        chosen = {(row["factor"], row["mode"]): row for row in rows if row["region"] == region}
+        body = []
+        for factor in sorted({factor for factor, _ in chosen}):
+            points = next(row["points"] for (f, _), row in chosen.items() if f == factor)
+            cells = [percent(chosen[factor, mode]["mean"]) if (factor, mode) in chosen else "" for mode in MODES]
+            body.append([f"{factor}x ({points:,.0f} points)", *cells])
+        where = "away from the corners" if region == "outside" else "all points"
+        parts.append(table([f"mean error, {where}", *MODES.values()], body))
+    lead = "The same model on meshes that are finer than any it was trained on:"
+    return "\n\n".join([lead, *parts])
+
+
+def speed(records: Mapping[str, Record]) -> str:
+    """Returns decoding speed and latency, or nothing."""
+    parts = []
+    if "decode" in records:
+        record = records["decode"]
+        found = record["results"]
+        rows = [[row["budget"], f"{row['points_per_second']:,}", f"{row['peak_mb']:,.0f} MB"] for row in found["rows"]]
+        worst = max(found["chunks"].values())
+        parts.append(
+            f"Decoding {found['points']:,} points with `{found['checkpoint']}` on {record['threads']} threads "
+            f"({record['hardware']}), signed distances included. Chunks of 7 to 4,096 points differ from the whole by "
+            f"at most {worst:.1e} of the largest value.\n\n"
+            + table(["memory budget", "points per second", "memory used"], rows)
+        )
+    if "latency" in records:
+        record = records["latency"]
+        rows = [
+            [row["model"], f"{row['parameters']:,}", f"{row['network_ms']:.1f}", f"{row['whole_ms']:.1f}"]
+            for row in record["results"]["rows"]
+        ]
+        parts.append(
+            f"One new shape, encoded and decoded at 972 points on {record['threads']} threads; the last column begins "
+            "with a mesh in memory and includes its boundary and distances.\n\n"
+            + table(["network", "parameters", "network, ms", "from the mesh, ms"], rows)
+        )
+    return "\n\n".join(parts)
+
+
+def ops(record: Record | None) -> str:
+    """Returns the benchmark of the native ops, or nothing."""
+    if record is None:
+        return ""
+    found = record["results"]
+    rows = [
+        [f"`{r['op']}`, {r['pass']}", r["channels"], r["ms"], r["torch_ms"], f"{r['speedup']:.2f}"]
+        for r in found["rows"]
+    ]
+    return (
+        f"Native kernels against plain torch in the same process: {found['edges']:,} edges, {found['nodes']:,} nodes, "
+        f"{found['dtype']}, {record['threads']} threads ({record['hardware']}).\n\n"
+        + table(["op", "channels", "geoops, ms", "torch, ms", "speed-up"], rows)
+    )
+
+
+def provenance(records: Mapping[str, Record]) -> str:
+    """Returns how each file was made."""
+    rows = []
+    for name, record in records.items():
+        training = record["results"].get("training", {})
+        seconds = training.get("seconds", record["wall_seconds"])
+        steps = f"{training['steps']:,}" if training else ""
+        rows.append(
+            [
+                f"`{name}.json`",
+                "" if record["seed"] is None else record["seed"],
+                steps,
+                f"{seconds:,.0f}",
+                record["date"],
+            ]
+        )
+    return table(["file in `benchmarks/results/unit_cell`", "seed", "steps", "seconds", "date"], rows) if rows else ""
+
+
+def short(results: Path) -> str:
+    """Returns what the README shows."""
+    records = load(results / "unit_cell")
+    parts = [comparison(records), default(records), resolution(records)]
+    return "\n\n".join(filter(None, parts)) or NOTHING
+
+
+def full(results: Path) -> str:
+    """Returns what the documentation shows."""
+    records = load(results / "unit_cell")
+    edge_sum = json.loads(path.read_text()) if (path := results / "edge_sum.json").is_file() else None
+    plotted = f"![Validation error against wall clock](images/{PLOT.name})" if trainings(records) else ""
+    sections = {
+        "Equal time": "\n\n".join(filter(None, [comparison(records), plotted])),
+        "The packaged model": default(records),
+        "Super-resolution": resolution(records, ("outside", "all")),
+        "Speed and memory": speed(records),
+        "Native ops": ops(edge_sum),
+        "Files": provenance(records),
+    }
+    return "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items() if text) or NOTHING
+
+
+def plot(records: Mapping[str, Record], path: Path) -> None:
+    """Draws validation error against wall clock, one line for each training, baselines as horizontal lines."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=120)
+    axes = figure.subplots()
+    key, colours = "val/rel_l2/away_from_corners", ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+    for colour, (model, group) in zip(colours, trainings(records).items(), strict=False):
+        for i, record in enumerate(group):
+            rows = [row for row in record["results"]["history"] if key in row]
+            label = MODELS.get(model, model) if i == 0 else None
+            axes.plot(
+                [r["elapsed"] / 60 for r in rows],
+                [100 * r[key] for r in rows],
+                color=colour,
+                label=label,
+                linewidth=1.5,
+            )
+    found = records["compare/baselines"]["results"] if "compare/baselines" in records else {}
+    for style, (name, label) in zip((":", "--", "-."), BASELINES.items(), strict=True):
+        if name in found:
+            scores = found[name]["validation"]
+            axes.axhline(100 * min(scores.values()), color="#777777", linestyle=style, linewidth=1, label=label)
+    axes.set(xlabel="wall clock, one thread [min]", ylabel="validation error, relative L2 [%]", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(True, which="both", color="#e5e5e5", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def fill(text: str, content: str, where: str) -> str:
+    """Returns a document with the part between the markers replaced.
+
+    Raises:
+        ValueError: the document does not have the two markers once each, in order.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in after or END in after:
+        raise ValueError(f"{where} needs the lines {BEGIN} and {END} once each, in this order")
+    return f"{before}{BEGIN}\n{content}\n{END}{after}"
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """Writes the tables, or checks them; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a document is out of date")
+    check = parser.parse_args(arguments).check
+    results = root / "benchmarks" / "results"
+    stale = []
+    for name, content in (("README.md", short(results)), ("docs/results.md", full(results))):
+        path = root / name
+        text = path.read_text()
+        new = fill(text, content, name)
+        if new != text:
+            stale.append(name)
+            if not check:
+                path.write_text(new)
+    records = load(results / "unit_cell")
+    if trainings(records) and not check:
+        plot(records, root / PLOT)
+    for name in stale:
+        print(f"{name} {'is out of date: run python benchmarks/report.py' if check else 'written'}")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
