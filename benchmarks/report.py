@@ -39,8 +39,7 @@ MODES = {
 def load(folder: Path) -> dict[str, Record]:
     """Returns the records of a folder by their path in it, without suffix; an empty dictionary if there are none."""
     return {
-        path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_text())
-        for path in sorted(folder.rglob("*.json"))
+        path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_text()) for path in sorted(folder.rglob("*.json"))
     }
 
 
@@ -55,6 +54,11 @@ def percent(value: float) -> str:
     """Returns a share in percent with three figures."""
     value *= 100
     return f"{value:.3f} %" if value < 1 else f"{value:.2f} %" if value < 10 else f"{value:.1f} %"
+
+
+def threads(number: int) -> str:
+    """Returns `1 thread` or `2 threads`."""
+    return f"{number} thread{'s' if number != 1 else ''}"
 
 
 def stats(values: Mapping[str, float]) -> str:
@@ -109,7 +113,7 @@ def comparison(records: Mapping[str, Record]) -> str:
         f"All models for the same {first['results']['minutes']:g} minutes on one thread each, two side by side, on the "
         f"same data ({first['hardware']}); relative L2 error of the von Mises stress over {cases} test cells: "
         f"mean (median, 95th percentile).\n\n{text}\n\n{note}{spread}"
-    )
+    ).strip()
 
 
 def default(records: Mapping[str, Record]) -> str:
@@ -124,7 +128,7 @@ def default(records: Mapping[str, Record]) -> str:
     ]
     return (
         f"The packaged model `{results['recipe']}` ({results['parameters']:,} parameters): {training['steps']:,} steps "
-        f"in {training['seconds'] / 60:.0f} minutes on {training['threads']} threads ({record['hardware']}).\n\n"
+        f"in {training['seconds'] / 60:.0f} minutes on {threads(training['threads'])} ({record['hardware']}).\n\n"
         + table(["test error", "mean", "median", "95th percentile"], rows)
     )
 
@@ -143,7 +147,10 @@ def resolution(records: Mapping[str, Record], regions: Iterable[str] = ("outside
             cells = [percent(chosen[factor, mode]["mean"]) if (factor, mode) in chosen else "" for mode in MODES]
             body.append([f"{factor}x ({points:,.0f} points)", *cells])
         where = "away from the corners" if region == "outside" else "all points"
+        fine = {factor: row["mean"] for (factor, mode), row in sorted(chosen.items()) if mode == "fine"}
+        growth = ", ".join(f"{error / fine[1]:.2f} at {factor}x" for factor, error in fine.items() if factor > 1)
         parts.append(table([f"mean error, {where}", *MODES.values()], body))
+        parts.append(f"Error on the fine mesh over that at the training resolution, {where}: {growth}.")
     lead = "The same model on meshes that are finer than any it was trained on:"
     return "\n\n".join([lead, *parts])
 
@@ -157,10 +164,9 @@ def speed(records: Mapping[str, Record]) -> str:
         rows = [[row["budget"], f"{row['points_per_second']:,}", f"{row['peak_mb']:,.0f} MB"] for row in found["rows"]]
         worst = max(found["chunks"].values())
         parts.append(
-            f"Decoding {found['points']:,} points with `{found['checkpoint']}` on {record['threads']} threads "
+            f"Decoding {found['points']:,} points with `{found['checkpoint']}` on {threads(record['threads'])} "
             f"({record['hardware']}), signed distances included. Chunks of 7 to 4,096 points differ from the whole by "
-            f"at most {worst:.1e} of the largest value.\n\n"
-            + table(["memory budget", "points per second", "memory used"], rows)
+            f"at most {worst:.1e} of the largest value.\n\n" + table(["memory budget", "points per second", "memory used"], rows)
         )
     if "latency" in records:
         record = records["latency"]
@@ -168,10 +174,18 @@ def speed(records: Mapping[str, Record]) -> str:
             [row["model"], f"{row['parameters']:,}", f"{row['network_ms']:.1f}", f"{row['whole_ms']:.1f}"]
             for row in record["results"]["rows"]
         ]
+        ms = {row["model"]: row["network_ms"] for row in record["results"]["rows"]}
+        ratios = [
+            f"{ms[f'{size}, inner loop'] / ms[f'{size}, one-shot encoder']:.1f} ({size})"
+            for size in ("published size", "faithful-compact")
+            if f"{size}, inner loop" in ms and f"{size}, one-shot encoder" in ms
+        ]
+        ratio = f"\n\nTime of the inner loop over that of the one-shot encoder: {', '.join(ratios)}." if ratios else ""
         parts.append(
-            f"One new shape, encoded and decoded at 972 points on {record['threads']} threads; the last column begins "
+            f"One new shape, encoded and decoded at 972 points on {threads(record['threads'])}; the last column begins "
             "with a mesh in memory and includes its boundary and distances.\n\n"
             + table(["network", "parameters", "network, ms", "from the mesh, ms"], rows)
+            + ratio
         )
     return "\n\n".join(parts)
 
@@ -181,13 +195,10 @@ def ops(record: Record | None) -> str:
     if record is None:
         return ""
     found = record["results"]
-    rows = [
-        [f"`{r['op']}`, {r['pass']}", r["channels"], r["ms"], r["torch_ms"], f"{r['speedup']:.2f}"]
-        for r in found["rows"]
-    ]
+    rows = [[f"`{r['op']}`, {r['pass']}", r["channels"], r["ms"], r["torch_ms"], f"{r['speedup']:.2f}"] for r in found["rows"]]
     return (
         f"Native kernels against plain torch in the same process: {found['edges']:,} edges, {found['nodes']:,} nodes, "
-        f"{found['dtype']}, {record['threads']} threads ({record['hardware']}).\n\n"
+        f"{found['dtype']}, {threads(record['threads'])} ({record['hardware']}).\n\n"
         + table(["op", "channels", "geoops, ms", "torch, ms", "speed-up"], rows)
     )
 
@@ -237,6 +248,7 @@ def full(results: Path) -> str:
 def plot(records: Mapping[str, Record], path: Path) -> None:
     """Draws validation error against wall clock, one line for each training, baselines as horizontal lines."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=120)
     axes = figure.subplots()
@@ -250,7 +262,9 @@ def plot(records: Mapping[str, Record], path: Path) -> None:
                 [100 * r[key] for r in rows],
                 color=colour,
                 label=label,
-                linewidth=1.5,
+                linewidth=1.3,
+                marker=".",
+                markersize=3,
             )
     found = records["compare/baselines"]["results"] if "compare/baselines" in records else {}
     for style, (name, label) in zip((":", "--", "-."), BASELINES.items(), strict=True):
@@ -258,7 +272,10 @@ def plot(records: Mapping[str, Record], path: Path) -> None:
             scores = found[name]["validation"]
             axes.axhline(100 * min(scores.values()), color="#777777", linestyle=style, linewidth=1, label=label)
     axes.set(xlabel="wall clock, one thread [min]", ylabel="validation error, relative L2 [%]", yscale="log")
+    axes.set_xlim(left=0)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, which="both", color="#e5e5e5", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,14 +162,14 @@ def train(
             stderr=subprocess.STDOUT,
             check=False,
         )
+    # Warnings name files; readers elsewhere need no more than where they are in the repository.
+    log.write_text(log.read_text().replace(f"{ROOT}{os.sep}", "").replace(sys.prefix, "<python>"))
     if done.returncode:
         raise RuntimeError(f"training {name} failed; its last words:\n{log.read_text()[-2000:]}")
     return ROOT / args.runs / name
 
 
-def record_training(
-    run: Run, folder: Path, args: argparse.Namespace, name: str, record: Record
-) -> geoops.inference.Predictor:
+def record_training(run: Run, folder: Path, args: argparse.Namespace, name: str, record: Record) -> geoops.inference.Predictor:
     """Evaluates a finished training on the test cells and writes everything about it into a record."""
     metrics = json.loads((folder / "metrics.json").read_text())
     predictor = geoops.load(folder / "model.safetensors")
@@ -255,6 +256,7 @@ def default(args: argparse.Namespace) -> None:
         with Record(f"{args.results}/superres") as record:
             predictor = geoops.load(bundle)
             predictor.name = "enf2enf"
+            warnings.filterwarnings("ignore", message=".*finer than trained")
             report = superres(
                 predictor,
                 ROOT / args.data,

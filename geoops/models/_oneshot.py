@@ -27,14 +27,16 @@ class Code(NamedTuple):
 class OneShotENF(Network):
     r"""An equivariant neural field whose latents sit on the boundary and come from one forward pass.
 
-    The boundary is all that a geometry is: its facets are tokens (normal, boundary fields; the measure is a weight). Latents start at a
-    farthest-point sample of the facets, read all facets once, and mix among themselves; the field at a query is read from the latents. Every
-    attention sees positions only as differences (`geoops.layers.RelativeAttention`), so the map is invariant to translations:
+    The boundary is all that a geometry is: its facets are tokens (normal, boundary fields; the measure is a weight).
+    Latents start at a farthest-point sample of the facets, read all facets once, and mix among themselves; the field at a
+    query is read from the latents. Every attention sees positions only as differences (`geoops.layers.RelativeAttention`),
+    so the map is invariant to translations:
 
     $$\hat u(x + t;\ \text{shape} + t) = \hat u(x;\ \text{shape}).$$
 
-    The structure is that of a boundary integral: what is non-linear in the geometry happens on the boundary, and the value inside is a sum
-    over the boundary with kernels of the difference. It replaces the inner-loop encoder of enf2enf (arXiv 2504.18591).
+    The structure is that of a boundary integral: what is non-linear in the geometry happens on the boundary, and the value
+    inside is a sum over the boundary with kernels of the difference. It replaces the inner-loop encoder of enf2enf (arXiv
+    2504.18591).
 
     Args:
         sizes: channel counts of the data.
@@ -46,7 +48,7 @@ class OneShotENF(Network):
         heads: attention heads.
         freq_std: standard deviation of the initial frequencies, in radians per unit (domains span about [-1, 1]).
         sdf_features: Fourier features of the distance to the boundary that a query starts from.
-        sdf_floor: distance below which its logarithm levels off, about the spacing of training nodes.
+        resolution: length below which distances look alike, about the spacing of training nodes in normalised units.
         ratio: width of the feed-forward networks over the channels.
     """
 
@@ -64,14 +66,14 @@ class OneShotENF(Network):
         heads: int = 4,
         freq_std: float = 2.0,
         sdf_features: int = 16,
-        sdf_floor: float = 0.05,
+        resolution: float = 0.05,
         ratio: int = 2,
     ):
         super().__init__(sizes)
         for name in ("latents", "decoder_layers", "heads"):
             if locals()[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {locals()[name]}")
-        self.latents, self.sdf_floor = latents, sdf_floor
+        self.latents, self.resolution = latents, resolution
         self.embed = nn.Sequential(
             nn.Linear(sizes.dim + sizes.inputs + sizes.globals, hidden), nn.GELU("tanh"), nn.Linear(hidden, hidden)
         )
@@ -108,8 +110,10 @@ class OneShotENF(Network):
         chosen, exists = spread(pos, mask, self.latents)
         own_pos, own_normal, own = _rows(pos, chosen), _rows(normal, chosen), _rows(tokens, chosen)
         at_own, at_token = self.rotations(own_pos), self.rotations(pos)
-        latents = self.gather(own, self.norm_tokens(tokens), at_own, at_token, PairGeometry(own_pos, pos, normal, weight, mask))
-        among = PairGeometry(own_pos, own_pos, own_normal, None, exists)
+        latents = self.gather(
+            own, self.norm_tokens(tokens), at_own, at_token, PairGeometry(own_pos, pos, normal, weight, mask, self.resolution)
+        )
+        among = PairGeometry(own_pos, own_pos, own_normal, None, exists, self.resolution)
         for block in self.blocks:
             latents = block(latents, None, at_own, at_own, among)
         latents = self.norm_latents(latents)
@@ -127,12 +131,11 @@ class OneShotENF(Network):
     ) -> Float[Tensor, "shapes queries outputs"]:
         """Returns the field at query points, in normalised units."""
         waves = sdf @ self.sdf_freq
-        # No finer than the spacing of training nodes: what lies between them must not look new.
-        near = (sdf.abs() + self.sdf_floor).log()
+        near = (sdf.abs() + self.resolution).log()
         h = self.start(torch.cat([waves.sin(), waves.cos(), sdf, near], -1))
         pos = pos - code.centre[:, None]
         at_query = self.query_rotations(pos)
-        pairs = PairGeometry(pos, code.pos, code.normal, None, code.mask)
+        pairs = PairGeometry(pos, code.pos, code.normal, None, code.mask, self.resolution)
         for layer, reader in enumerate(self.readers):
             prepared = (code.keys[:, layer].transpose(0, 1).flatten(0, 1), code.values[:, layer].transpose(0, 1).flatten(0, 1))
             h = reader.read(h, prepared, at_query, pairs)
