@@ -39,8 +39,7 @@ class Rotations(nn.Module):
 class PairGeometry:
     r"""What a head's bias may see of a query point x and a token at y with unit normal n.
 
-    With $d = x - y$ and a resolution h: $(|d|^2, \log(|d|^2 + h^2), \log(|d|^2 + 12 h^2), c, c^2)$ where
-    $c = d \cdot n / \sqrt{|d|^2 + h^2}$; what is closer than h looks alike.
+    With $d = x - y$: $(|d|^2, \log(|d|^2 + \epsilon_1), \log(|d|^2 + \epsilon_2), c, c^2)$ where $c = d \cdot n / |d|$.
     A linear map of these holds Gaussian windows, the power laws by which Green's functions decay, and the
     directions of single- and double-layer potentials.
 
@@ -50,7 +49,6 @@ class PairGeometry:
         normal: token normals; zero where there is none.
         log_weight: logarithm of the token's weight in the softmax (its measure), shared by all queries.
         mask: True for tokens that exist.
-        resolution: the length h, about the spacing of the points that a network is trained on.
     """
 
     def __init__(
@@ -60,17 +58,13 @@ class PairGeometry:
         normal: Float[Tensor, "shapes tokens dim"],
         log_weight: Float[Tensor, "shapes tokens"] | None,
         mask: Bool[Tensor, "shapes tokens"],
-        resolution: float = 0.05,
     ):
-        near = resolution**2
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             cross = torch.baddbmm(y.square().sum(-1)[:, None, :], x, y.mT, alpha=-2)
             square = (cross + x.square().sum(-1, keepdim=True)).clamp_min_(0)
             along = torch.baddbmm(-(y * normal).sum(-1)[:, None, :], x, normal.mT)
-            cosine = along * (square + near).rsqrt()
-            self.features = torch.stack(
-                [square, (square + near).log(), (square + 12 * near).log(), cosine, cosine.square()]
-            ).flatten(1)
+            cosine = along * (square + 1e-4).rsqrt()
+            self.features = torch.stack([square, (square + 1e-3).log(), (square + 3e-2).log(), cosine, cosine.square()]).flatten(1)
             offset = torch.where(mask, 0.0 if log_weight is None else log_weight, -1e4)
             self.offset = offset[:, None, :].expand_as(square).reshape(1, -1).to(square.dtype)
 

@@ -48,7 +48,6 @@ class OneShotENF(Network):
         heads: attention heads.
         freq_std: standard deviation of the initial frequencies, in radians per unit (domains span about [-1, 1]).
         sdf_features: Fourier features of the distance to the boundary that a query starts from.
-        resolution: length below which distances look alike, about the spacing of training nodes in normalised units.
         ratio: width of the feed-forward networks over the channels.
     """
 
@@ -66,14 +65,13 @@ class OneShotENF(Network):
         heads: int = 4,
         freq_std: float = 2.0,
         sdf_features: int = 16,
-        resolution: float = 0.05,
         ratio: int = 2,
     ):
         super().__init__(sizes)
         for name in ("latents", "decoder_layers", "heads"):
             if locals()[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {locals()[name]}")
-        self.latents, self.resolution = latents, resolution
+        self.latents = latents
         self.embed = nn.Sequential(
             nn.Linear(sizes.dim + sizes.inputs + sizes.globals, hidden), nn.GELU("tanh"), nn.Linear(hidden, hidden)
         )
@@ -110,10 +108,8 @@ class OneShotENF(Network):
         chosen, exists = spread(pos, mask, self.latents)
         own_pos, own_normal, own = _rows(pos, chosen), _rows(normal, chosen), _rows(tokens, chosen)
         at_own, at_token = self.rotations(own_pos), self.rotations(pos)
-        latents = self.gather(
-            own, self.norm_tokens(tokens), at_own, at_token, PairGeometry(own_pos, pos, normal, weight, mask, self.resolution)
-        )
-        among = PairGeometry(own_pos, own_pos, own_normal, None, exists, self.resolution)
+        latents = self.gather(own, self.norm_tokens(tokens), at_own, at_token, PairGeometry(own_pos, pos, normal, weight, mask))
+        among = PairGeometry(own_pos, own_pos, own_normal, None, exists)
         for block in self.blocks:
             latents = block(latents, None, at_own, at_own, among)
         latents = self.norm_latents(latents)
@@ -131,11 +127,11 @@ class OneShotENF(Network):
     ) -> Float[Tensor, "shapes queries outputs"]:
         """Returns the field at query points, in normalised units."""
         waves = sdf @ self.sdf_freq
-        near = (sdf.abs() + self.resolution).log()
+        near = (sdf.abs() + 1e-3).log()
         h = self.start(torch.cat([waves.sin(), waves.cos(), sdf, near], -1))
         pos = pos - code.centre[:, None]
         at_query = self.query_rotations(pos)
-        pairs = PairGeometry(pos, code.pos, code.normal, None, code.mask, self.resolution)
+        pairs = PairGeometry(pos, code.pos, code.normal, None, code.mask)
         for layer, reader in enumerate(self.readers):
             prepared = (code.keys[:, layer].transpose(0, 1).flatten(0, 1), code.values[:, layer].transpose(0, 1).flatten(0, 1))
             h = reader.read(h, prepared, at_query, pairs)

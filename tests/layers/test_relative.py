@@ -30,8 +30,8 @@ def test_equals_the_pairwise_formula(scene):
 
     d = pos[:, :, None] - tokens[:, None]
     r2 = d.square().sum(-1)
-    c = (d * normal[:, None]).sum(-1) / (r2 + 0.05**2).sqrt()
-    features = torch.stack([r2, (r2 + 0.05**2).log(), (r2 + 12 * 0.05**2).log(), c, c**2], -1)
+    c = (d * normal[:, None]).sum(-1) / (r2 + 1e-4).sqrt()
+    features = torch.stack([r2, (r2 + 1e-3).log(), (r2 + 3e-2).log(), c, c**2], -1)
     angle = (d @ rotations.freq).unflatten(-1, (2, 2))
 
     def turn(x, angle):
