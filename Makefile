@@ -55,7 +55,7 @@ test: $(DEV)
 	@rm -f .coverage .coverage.*
 	$(PYTEST) -n $(JOBS) --doctest-modules tests geoops --cov --cov-report= --cov-fail-under=0
 	JAXTYPING_DISABLE=1 $(PYTEST) -m compile --cov --cov-append --cov-report= --cov-fail-under=0
-	$(PYTEST) -o addopts= -n $(JOBS) --nbval-lax --nbval-current-env notebooks
+	$(PYTEST) -o addopts= -n $(JOBS) --dist loadfile --nbval-lax --nbval-current-env notebooks
 	$(BIN)/coverage report
 
 test-fast: $(DEV)
