@@ -42,7 +42,7 @@ def run_function(target: str, args: Sequence[str], prog: str) -> int:
 def _expand(args: Sequence[str], parameters: Mapping[str, inspect.Parameter]) -> list[str]:
     """Replaces short options, takes `-` for `_` in names, and lets flags stand alone."""
     out = []
-    for arg, following in zip(args, [*args[1:], ""], strict=True):
+    for arg, following in zip(args, [*args, ""][1:], strict=True):
         flag, equals, value = arg.partition("=")
         name = flag[2:].replace("-", "_")
         if arg in SHORT and (long := next((n for n in SHORT[arg] if n in parameters), None)):

@@ -79,6 +79,7 @@ def test_flags_dashes_and_types(call):
         (["model", "a.vtu", "-o", "out", "--memry", "2GB"], "memry"),
         (["model", "a.vtu"], "output"),
         (["model"], "meshes"),
+        ([], "checkpoint"),
         (["model", "a.vtu", "-o", "out", "--mode", "c"], "mode"),
     ],
 )
