@@ -22,9 +22,8 @@ def merge_segments(facets: Facets, length: float, turn: float = 30.0) -> Facets:
         return facets
     start, end = (facets.index[:, i].tolist() for i in (0, 1))
     after = _following(start, end)
-    follower = torch.tensor([len(start) if f is None else f for f in after])
-    normals = torch.cat([facets.normal, -facets.normal.mean(0, keepdim=True)])
-    smooth = ((facets.normal * normals[follower]).sum(1) > math.cos(math.radians(turn))).tolist()
+    follower = torch.tensor([i if f is None else f for i, f in enumerate(after)])
+    smooth = ((facets.normal * facets.normal[follower]).sum(1) > math.cos(math.radians(turn))).tolist()
     size = facets.size.flatten().double().tolist()
 
     chords: list[tuple[int, int]] = []

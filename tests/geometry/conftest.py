@@ -61,28 +61,3 @@ def make():
     for maker in (ring, square, cube, sphere):
         setattr(Makers, maker.__name__, staticmethod(maker))
     return Makers
-
-
-def assert_same(a, b):
-    """Requires the same type, order, names, dtypes, values and units."""
-    assert type(a) is type(b)
-    assert a.points.dtype == b.points.dtype
-    assert torch.equal(a.points, b.points)
-    if isinstance(a, Mesh):
-        for name in ("kinds", "offsets", "connectivity"):
-            assert torch.equal(getattr(a.cells, name), getattr(b.cells, name)), name
-    for role in ("point_fields", "cell_fields", "global_fields"):
-        ours, theirs = getattr(a, role, {}), getattr(b, role, {})
-        assert list(ours) == list(theirs), role
-        for name, value in ours.items():
-            if isinstance(value, str):
-                assert value == theirs[name], name
-            else:
-                assert value.dtype == theirs[name].dtype, (role, name)
-                torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, equal_nan=True, msg=f"{role} {name}")
-    assert a.units == b.units
-
-
-@pytest.fixture
-def same():
-    return assert_same

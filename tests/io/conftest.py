@@ -6,32 +6,6 @@ import torch
 from geoops.geometry import Cells, Mesh, PointCloud
 
 
-def assert_same(a, b, *, points_dtype=True):
-    """Requires the same type, order, names, dtypes, values and units."""
-    assert type(a) is type(b)
-    assert torch.equal(a.points.double(), b.points.double())
-    if points_dtype:
-        assert a.points.dtype == b.points.dtype
-    if isinstance(a, Mesh):
-        for name in ("kinds", "offsets", "connectivity"):
-            assert torch.equal(getattr(a.cells, name), getattr(b.cells, name)), name
-    for role in ("point_fields", "cell_fields", "global_fields"):
-        ours, theirs = getattr(a, role, {}), getattr(b, role, {})
-        assert list(ours) == list(theirs), role
-        for name, value in ours.items():
-            if isinstance(value, str):
-                assert value == theirs[name], name
-            else:
-                assert value.dtype == theirs[name].dtype, (role, name)
-                torch.testing.assert_close(value, theirs[name], rtol=0, atol=0, equal_nan=True, msg=f"{role} {name}")
-    assert a.units == b.units
-
-
-@pytest.fixture
-def same():
-    return assert_same
-
-
 def fields(count: int, seed: int) -> dict[str, torch.Tensor]:
     """Fields of all sorts and shapes, with awkward names."""
     draw = torch.Generator().manual_seed(seed)
