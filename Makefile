@@ -5,7 +5,7 @@ VENV ?= .venv
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= 2
-BENCHES ?= edge_sum
+BENCHES ?= edge_sum relative_attention
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet

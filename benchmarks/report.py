@@ -190,17 +190,32 @@ def speed(records: Mapping[str, Record]) -> str:
     return "\n\n".join(parts)
 
 
-def ops(record: Record | None) -> str:
-    """Returns the benchmark of the native ops, or nothing."""
-    if record is None:
-        return ""
-    found = record["results"]
-    rows = [[f"`{r['op']}`, {r['pass']}", r["channels"], r["ms"], r["torch_ms"], f"{r['speedup']:.2f}"] for r in found["rows"]]
-    return (
-        f"Native kernels against plain torch in the same process: {found['edges']:,} edges, {found['nodes']:,} nodes, "
-        f"{found['dtype']}, {threads(record['threads'])} ({record['hardware']}).\n\n"
-        + table(["op", "channels", "geoops, ms", "torch, ms", "speed-up"], rows)
-    )
+def ops(results: Path) -> str:
+    """Returns the benchmarks of the native ops, or nothing."""
+    parts = []
+    lead = "Native kernels against plain torch in the same process"
+    if (path := results / "edge_sum.json").is_file():
+        record = json.loads(path.read_text())
+        found = record["results"]
+        rows = [[f"`{r['op']}`, {r['pass']}", r["channels"], r["ms"], r["torch_ms"], f"{r['speedup']:.2f}"] for r in found["rows"]]
+        parts.append(
+            f"{lead}: {found['edges']:,} edges, {found['nodes']:,} nodes, "
+            f"{found['dtype']}, {threads(record['threads'])} ({record['hardware']}).\n\n"
+            + table(["op", "channels", "geoops, ms", "torch, ms", "speed-up"], rows)
+        )
+    if (path := results / "relative_attention.json").is_file():
+        record = json.loads(path.read_text())
+        found = record["results"]
+        rows = [
+            [f"`relative_attention`, {r['tokens']} tokens", r["channels"], r["ms"], r["torch_ms"], f"{r['speedup']:.2f}"]
+            for r in found["rows"]
+        ]
+        parts.append(
+            f"{lead}: {found['queries']:,} queries, {found['heads']} heads, {found['dtype']}, without derivatives, "
+            f"{threads(record['threads'])} ({record['hardware']}).\n\n"
+            + table(["op", "channels of a head", "geoops, ms", "torch, ms", "speed-up"], rows)
+        )
+    return "\n\n".join(parts)
 
 
 def provenance(records: Mapping[str, Record]) -> str:
@@ -232,14 +247,13 @@ def short(results: Path) -> str:
 def full(results: Path) -> str:
     """Returns what the documentation shows."""
     records = load(results / "unit_cell")
-    edge_sum = json.loads(path.read_text()) if (path := results / "edge_sum.json").is_file() else None
     plotted = f"![Validation error against wall clock](images/{PLOT.name})" if trainings(records) else ""
     sections = {
         "Equal time": "\n\n".join(filter(None, [comparison(records), plotted])),
         "The packaged model": default(records),
         "Super-resolution": resolution(records, ("outside", "all")),
         "Speed and memory": speed(records),
-        "Native ops": ops(edge_sum),
+        "Native ops": ops(results),
         "Files": provenance(records),
     }
     return "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items() if text) or NOTHING

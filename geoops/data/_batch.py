@@ -174,10 +174,13 @@ class StepBatches:
             return drawn[:, :limit], torch.ones(len(which), limit, dtype=torch.bool)
 
         encoded = nodes(self.encode_points)
-        shapes = self.pack.shapes(which, encoded, with_nodes=self.with_nodes)
+        phase = None
+        if self.pack.phases > 1:
+            phase = torch.tensor([int(d.integers(self.pack.phases)) for d in draws])
+        shapes = self.pack.shapes(which, encoded, with_nodes=self.with_nodes, phase=phase)
         bits = torch.from_numpy(flips @ (1 << np.arange(len(self.reflections), dtype=np.int64)))
         # A subset of the nodes is another input each time: no code of it may be kept.
-        subset = self.encode_points is not None and self.with_nodes
+        subset = self.pack.phases > 1 or (self.encode_points is not None and self.with_nodes)
         shapes.key = torch.full_like(shapes.key, -1) if subset else shapes.key + bits
         same = self.points == self.encode_points and self.with_nodes
         batch = query(self.pack, shapes, encoded if same else nodes(self.points), at_nodes=same)

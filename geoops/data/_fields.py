@@ -5,21 +5,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from geoops.geometry import (
-    Facets,
-    Mesh,
-    PointCloud,
-    boundary_facets,
-    distance,
-    farthest_points,
-    merge_segments,
-    point_spacing,
-    signed_distance,
-)
+from geoops.geometry import Facets, Mesh, Outline, PointCloud, boundary_facets, distance, point_spacing, signed_distance
 
 from ._task import Task
 
-#: Arrays of one shape: pos, sdf, token_*, spacing, and fields under "in:name", "out:name", "mu:name".
+#: Arrays of one shape: pos, sdf, corners and corner_index (of the boundary), spacing; fields as in:name, out:name, mu:name.
 Raw = dict[str, Tensor]
 
 
@@ -41,29 +31,19 @@ def point_field(mesh: Mesh | PointCloud, field: str, role: str, name: str) -> Te
     return fields[field].reshape(len(mesh.points), -1)
 
 
-def raw_sample(
-    mesh: Mesh | PointCloud,
-    task: Task,
-    *,
-    max_tokens: int,
-    name: str,
-    targets: bool = True,
-    token_size: float = 0.0,
-) -> Raw:
-    """Returns positions, signed distance, boundary tokens and fields of a mesh.
-
-    Boundary tokens are the facets of the boundary, the points of a cloud. Segments of a planar boundary are joined up to the
-    length `token_size`. Where there are more than `max_tokens`, a farthest-point subset stays and takes over the measure of its
-    neighbours.
-    """
+def raw_sample(mesh: Mesh | PointCloud, task: Task, *, name: str, targets: bool = True) -> Raw:
+    """Returns positions, signed distance, boundary and fields of a mesh; the boundary of a cloud are its points."""
     check_fields(mesh, task, name, targets=targets)
+    raw: Raw = {"pos": mesh.points}
     try:
         shape = bounded(mesh)
-        raw = _tokens(merge_segments(shape, token_size) if isinstance(shape, Facets) else shape, max_tokens)
-        raw["pos"] = mesh.points
-        raw["sdf"] = distance_to(shape, mesh.points)
+        raw["sdf"] = distance_to(smooth(shape), mesh.points)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+    if isinstance(shape, PointCloud):
+        raw["corners"], raw["corner_index"] = shape.points[:, None], torch.arange(len(shape.points))[:, None]
+    else:
+        raw["corners"], raw["corner_index"] = shape.points, shape.index
     raw["spacing"] = torch.quantile(point_spacing(mesh.points).double(), torch.tensor([0.05, 0.5, 0.95], dtype=torch.double))
     for field in task.inputs:
         raw[f"in:{field}"] = point_field(mesh, field, "input", name)
@@ -83,6 +63,11 @@ def bounded(mesh: Mesh | PointCloud | Facets) -> Facets | PointCloud:
     return PointCloud(mesh.points)
 
 
+def smooth(shape: Facets | PointCloud) -> Facets | PointCloud:
+    """Returns the boundary from which distances are taken: in the plane smooth curves between corners, see `Outline`."""
+    return Outline.of(shape).refined() if isinstance(shape, Facets) and shape.points.shape[-1] == 2 else shape
+
+
 def distance_to(shape: Facets | PointCloud, points: Tensor) -> Tensor:
     """Returns the distance of points to a boundary (n, 1), negative inside; unsigned for open surfaces and clouds."""
     if isinstance(shape, PointCloud):
@@ -94,23 +79,6 @@ def distance_to(shape: Facets | PointCloud, points: Tensor) -> Tensor:
         return signed_distance(shape, points).reshape(-1, 1)
     except ValueError:
         return distance(shape, points).reshape(-1, 1)
-
-
-def _tokens(shape: Facets | PointCloud, most: int) -> Raw:
-    if isinstance(shape, PointCloud):
-        pos = shape.points
-        normal, size = torch.zeros_like(pos), torch.ones_like(pos[:, :1])
-        index = torch.arange(len(pos))[:, None]
-    else:
-        pos, normal, size, index = shape.pos, shape.normal, shape.size.reshape(-1, 1), shape.index
-    if len(pos) > most:
-        from scipy.spatial import cKDTree
-
-        kept = farthest_points(pos, most)
-        _, nearest = cKDTree(pos[kept].double().numpy()).query(pos.double().numpy())
-        size = torch.zeros_like(size[:most]).index_add_(0, torch.from_numpy(nearest).long(), size)
-        pos, normal, index = pos[kept], normal[kept], index[kept]
-    return {"token_pos": pos, "token_normal": normal, "token_size": size, "token_index": index}
 
 
 def _global_field(mesh: Mesh | PointCloud, field: str, name: str) -> Tensor:

@@ -91,9 +91,11 @@ class MeshData(LightningDataModule):
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
         #: Whether networks read the nodes; a network that does not (`uses_nodes = False`) spares their copies.
         self.with_nodes = True
+        #: How many ways to cut the boundary a training set holds; networks say how many they want (`boundary_phases`).
+        self.phases = 1
         self._normalizer: Normalizer | None = None
         self._prepared: dict[str, Prepared] = {}
-        self._packs: dict[str, Pack] = {}
+        self._packs: dict[tuple[str, int], Pack] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Reads what a stage (fit, validate, test) needs, and fits the normaliser on the training files."""
@@ -176,14 +178,16 @@ class MeshData(LightningDataModule):
 
     def pack(self, split: str) -> Pack:
         """Returns the normalised samples of a split."""
-        if split not in self._packs:
+        phases = self.phases if split == "train" else 1
+        if (split, phases) not in self._packs:
             before = [s for s in ("train", "val", "test") if s != split][: ("train", "val", "test").index(split)]
             # Keys of different splits differ, since networks may cache codes by key.
             first = sum(len(self.files(s)) for s in before)
             normalizer, files = self.normalizer, self.files(split)
-            samples = [normalizer.encode(raw, first + i, str(files[i])) for i, raw in enumerate(self._read(split).raws)]
-            self._packs[split] = Pack(samples, variants=max(2, 1 << len(self.reflect)))
-        return self._packs[split]
+            raws = enumerate(self._read(split).raws)
+            samples = [normalizer.encode(raw, first + i, str(files[i]), phases=phases) for i, raw in raws]
+            self._packs[split, phases] = Pack(samples, variants=max(2, 1 << len(self.reflect)), phases=phases)
+        return self._packs[split, phases]
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the normaliser, for checkpoints."""
@@ -208,7 +212,6 @@ class MeshData(LightningDataModule):
             self._prepared[split] = prepare(
                 self.files(split),
                 self.task,
-                max_tokens=self.max_tokens,
                 processes=self.processes,
                 cache_dir=self.cache_dir,
                 progress=f"reading {split} files" if rank_zero else None,

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from geoops.geometry import Facets, Mesh, PointCloud, Sizes
 
-from ._fields import Raw, bounded, distance_to, raw_sample
+from ._fields import Raw, bounded, distance_to, raw_sample, smooth
 from ._task import Task
+from ._tokens import boundary_tokens, facet_sizes
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -97,7 +98,7 @@ class Normalizer:
         """
         raws, units = [], {}
         for i, mesh in enumerate(meshes):
-            raws.append(raw_sample(mesh, task, max_tokens=max_tokens, name=f"mesh {i}"))
+            raws.append(raw_sample(mesh, task, name=f"mesh {i}"))
             units = units or dict(mesh.units)
         return cls.fit_raw(raws, task, mode=mode, max_tokens=max_tokens, units=units)
 
@@ -134,7 +135,7 @@ class Normalizer:
             max_tokens=max_tokens,
             mode=mode,
             units={n: u for n, u in (units or {}).items() if n in names},
-            token_size=float(np.quantile(torch.cat([r["token_size"].flatten() for r in raws]).double().numpy(), 0.05)),
+            token_size=float(np.quantile(torch.cat([facet_sizes(r) for r in raws]).double().numpy(), 0.05)),
         )
 
     @property
@@ -177,22 +178,10 @@ class Normalizer:
             KeyError, ValueError, TypeError: fields are missing, not numeric or not finite; unknown categories; another
                 dimension.
         """
-        return self.encode(
-            raw_sample(
-                mesh,
-                self.task,
-                max_tokens=self.max_tokens,
-                name=name,
-                targets=targets,
-                # The boundary of a mesh finer than those of the training is described as coarsely as theirs.
-                token_size=1.1 * self.token_size,
-            ),
-            index,
-            name,
-        )
+        return self.encode(raw_sample(mesh, self.task, name=name, targets=targets), index, name)
 
-    def encode(self, raw: Raw, index: int = -1, name: str = "mesh") -> "Data":
-        """Returns the normalised sample of a prepared mesh."""
+    def encode(self, raw: Raw, index: int = -1, name: str = "mesh", *, phases: int = 1) -> "Data":
+        """Returns the normalised sample of a prepared mesh; its tokens once for each phase, see `boundary_tokens`."""
         from ._sample import Sample
 
         if raw["pos"].shape[1] != len(self.center):
@@ -200,24 +189,23 @@ class Normalizer:
         n = len(raw["pos"])
         x = torch.cat([torch.zeros(n, 0).double()] + [s.encode(raw[f"in:{s.name}"], name) for s in self.inputs], 1)
         mu = torch.cat([torch.zeros(0).double()] + [s.encode(raw[f"mu:{s.name}"], name) for s in self.globals])
+        tokens = boundary_tokens(raw, size=self.token_size, most=self.max_tokens, phases=phases)
+        # Lengths in the plane, areas in space; the points of a cloud (no normals) keep their unit measure.
+        measure = self.scale ** (len(self.center) - 1) if tokens.normal.any() else 1.0
         arrays = {
             "pos": self.positions(raw["pos"]),
             "x": x,
             "sdf": raw["sdf"].double() / self.scale,
-            "token_pos": self.positions(raw["token_pos"]),
-            "token_normal": raw["token_normal"],
-            "token_size": raw["token_size"].double() / self._measure(raw),
-            "token_x": x[raw["token_index"]].mean(1),
+            "token_pos": self.positions(tokens.pos.flatten(0, 1)),
+            "token_normal": tokens.normal.flatten(0, 1),
+            "token_size": tokens.size.flatten(0, 1).double() / measure,
+            "token_x": (x[tokens.index] * tokens.weight[..., None].double()).sum(2).flatten(0, 1),
             "mu": mu[None],
         }
         if all(f"out:{t.name}" in raw for t in self.targets):
             arrays["y"] = torch.cat([t.encode(raw[f"out:{t.name}"], name) for t in self.targets], 1)
         arrays = {k: v.float() for k, v in arrays.items()}
-        return Sample(**arrays, tokens=torch.tensor([len(raw["token_pos"])]), index=torch.tensor([index]))
-
-    def _measure(self, raw: Raw) -> float:
-        # Lengths in the plane, areas in space; the points of a cloud (no normals) keep their unit measure.
-        return self.scale ** (len(self.center) - 1) if raw["token_normal"].any() else 1.0
+        return Sample(**arrays, tokens=torch.tensor([tokens.pos.shape[1]]), index=torch.tensor([index]))
 
     def positions(self, points: Float[Tensor, "points dim"]) -> Float[Tensor, "points dim"]:
         """Returns normalised positions, float64."""
@@ -228,9 +216,15 @@ class Normalizer:
     ) -> tuple[Float[Tensor, "points dim"], Float[Tensor, "points 1"]]:
         """Returns normalised positions and signed distances of any points relative to a shape, in float32.
 
-        For many calls with one mesh pass its `boundary_facets`.
+        For many calls with one mesh pass its `outline`.
         """
-        return self.positions(points).float(), (distance_to(bounded(mesh), points).double() / self.scale).float()
+        shape = self.outline(mesh) if isinstance(mesh, Mesh) else mesh
+        return self.positions(points).float(), (distance_to(shape, points).double() / self.scale).float()
+
+    @staticmethod
+    def outline(mesh: Mesh | PointCloud) -> Facets | PointCloud:
+        """Returns the boundary that distances are taken from: in the plane with smooth curves between corners."""
+        return smooth(bounded(mesh))
 
     def restore(self, prediction: Float[Tensor, "*batch outputs"], name: str) -> Float[Tensor, "*batch channels"]:
         """Returns a target of a prediction in physical units.

@@ -25,9 +25,10 @@ class Pack:
     Args:
         samples: of `Normalizer.encode`.
         variants: mirror images of each shape that a key tells apart.
+        phases: how often each sample holds its tokens.
     """
 
-    def __init__(self, samples: Sequence["Data"], variants: int = 2):
+    def __init__(self, samples: Sequence["Data"], variants: int = 2, phases: int = 1):
         def ends(counts: list[int]) -> Tensor:
             return torch.tensor([0, *counts]).cumsum(0)
 
@@ -36,11 +37,11 @@ class Pack:
             return torch.cat([*parts, torch.zeros(1, parts[0].shape[1])])
 
         self.node_ptr = ends([len(s.pos) for s in samples])
-        self.token_ptr = ends([len(s.token_pos) for s in samples])
+        self.token_ptr = ends([int(s.tokens) for s in samples for _ in range(phases)])
         self.arrays = {key: joined(key) for key in (*NODE, *TOKEN) if key in samples[0]}
         self.mu = torch.cat([s.mu for s in samples])
         self.index = torch.cat([s.index for s in samples])
-        self.variants = variants
+        self.variants, self.phases = variants, phases
 
     @classmethod
     def from_batch(cls, batch: "Batch") -> "Pack":
@@ -50,7 +51,7 @@ class Pack:
         pack.token_ptr = torch.cat([batch.tokens.new_zeros(1), batch.tokens.cumsum(0)])
         kept = [key for key in (*NODE, *TOKEN) if key in batch]
         pack.arrays = {key: torch.cat([batch[key], batch[key].new_zeros(1, batch[key].shape[1])]) for key in kept}
-        pack.mu, pack.index, pack.variants = batch.mu, batch.index, 2
+        pack.mu, pack.index, pack.variants, pack.phases = batch.mu, batch.index, 2, 1
         return pack
 
     def __len__(self) -> int:
@@ -71,9 +72,13 @@ class Pack:
         nodes: tuple[Tensor, Tensor] | None = None,
         *,
         with_nodes: bool = True,
+        phase: Int[Tensor, " shapes"] | None = None,
     ) -> Shapes:
-        """Returns shapes, padded; `nodes` (rows, mask) chooses nodes, `with_nodes=False` leaves them out."""
-        token_rows, token_mask = _rows(self.token_ptr, which)
+        """Returns shapes, padded; `nodes` (rows, mask) chooses nodes, `with_nodes=False` leaves them out.
+
+        `phase` chooses among the tokens of each shape.
+        """
+        token_rows, token_mask = _rows(self.token_ptr, self.phases * which + (self.phases // 2 if phase is None else phase))
         rows, mask = nodes or self.rows(which)
         if not with_nodes:
             rows, mask = rows[:, :0], mask[:, :0]

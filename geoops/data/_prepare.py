@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 WORTH_WORKERS = 200
 
 #: Part of the names of cached files; a change of what `raw_sample` returns changes it.
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 
 
 class Prepared(NamedTuple):
@@ -32,7 +32,6 @@ def prepare(
     files: Sequence[Path],
     task: Task,
     *,
-    max_tokens: int,
     processes: int = 1,
     cache_dir: Path | None = None,
     progress: str | None = None,
@@ -42,15 +41,14 @@ def prepare(
     Args:
         files: readable meshes, all 2D or all 3D.
         task: the fields they must have.
-        max_tokens: see `Normalizer.fit`.
         processes: for many files; one reads here.
         cache_dir: folder for prepared samples (`.safetensors`), found again while files and task stay the same.
         progress: words for a progress bar, or None.
     """
-    cached = cache_dir / f"{_fingerprint(files, task, max_tokens)}.safetensors" if cache_dir else None
+    cached = cache_dir / f"{_fingerprint(files, task)}.safetensors" if cache_dir else None
     if cached and cached.is_file():
         return _load(cached)
-    jobs = ((path, task, max_tokens) for path in files)
+    jobs = ((path, task) for path in files)
     if processes > 1 and len(files) >= WORTH_WORKERS:
         from joblib import Parallel, delayed
 
@@ -69,9 +67,9 @@ def prepare(
     return prepared
 
 
-def _one(path: Path, task: Task, max_tokens: int) -> tuple[Raw, dict[str, str]]:
+def _one(path: Path, task: Task) -> tuple[Raw, dict[str, str]]:
     mesh = read_checked(path, task)
-    return raw_sample(mesh, task, max_tokens=max_tokens, name=str(path)), dict(mesh.units)
+    return raw_sample(mesh, task, name=str(path)), dict(mesh.units)
 
 
 def _bar(results: Iterable, total: int, progress: str | None) -> Iterator:
@@ -83,9 +81,9 @@ def _bar(results: Iterable, total: int, progress: str | None) -> Iterator:
     return iter(track(results, description=progress, total=total, console=Console(stderr=True), transient=True))
 
 
-def _fingerprint(files: Sequence[Path], task: Task, max_tokens: int) -> str:
+def _fingerprint(files: Sequence[Path], task: Task) -> str:
     stats = [(str(p.absolute()), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-    text = json.dumps([CACHE_FORMAT, task.to_dict(), max_tokens, stats])
+    text = json.dumps([CACHE_FORMAT, task.to_dict(), stats])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -4,7 +4,6 @@ from ._boundary import Facets as Facets
 from ._boundary import boundary_facets as boundary_facets
 from ._cells import Cells as Cells
 from ._cells import known_kinds as known_kinds
-from ._coarsen import merge_segments as merge_segments
 from ._convert import as_mesh as as_mesh
 from ._convert import like as like
 from ._distance import distance as distance
@@ -16,6 +15,8 @@ from ._measures import cell_measures as cell_measures
 from ._measures import edges as edges
 from ._measures import mean_edge_length as mean_edge_length
 from ._mesh import Mesh as Mesh
+from ._outline import Division as Division
+from ._outline import Outline as Outline
 from ._pointcloud import PointCloud as PointCloud
 from ._sampling import farthest_points as farthest_points
 from ._sampling import point_spacing as point_spacing

@@ -29,18 +29,18 @@ class Shapes:
     r"""B shapes with their points and boundary tokens, in normalised units, padded with zeros.
 
     *Points* are the nodes of the meshes (or a random subset while training). *Tokens* describe the boundary: one per
-    facet (2D: edge, 3D: triangle) with its midpoint, outward unit normal, measure and the input fields averaged over
-    its nodes; for a point cloud a token is a point with a zero normal and unit measure.
+    piece (2D: of its outline, 3D: triangle) with its middle, outward unit normal, measure and the input fields there;
+    for a point cloud a token is a point with a zero normal and unit measure.
 
     Args:
         pos: node positions; the coordinate frame is shared by all shapes.
         x: input fields at the nodes.
         sdf: signed distance to the boundary, negative inside.
         mask: True for real nodes, False for padding.
-        token_pos: midpoints of the boundary facets.
+        token_pos: middles of the pieces of the boundary.
         token_normal: outward unit normals.
-        token_size: length (2D) or area (3D) of the facets.
-        token_x: input fields averaged over the nodes of each facet.
+        token_size: length (2D) or area (3D) of the pieces.
+        token_x: input fields on the pieces.
         token_mask: True for real tokens.
         mu: global parameters.
         key: identifies shape and augmentation, so that codes of frozen encoders can be cached; -1 means unknown.

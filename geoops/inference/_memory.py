@@ -13,7 +13,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _UNITS |= {"k": 10**3, "m": 10**6, "g": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
 #: Larger chunks than this are no faster: intermediate results no longer stay in the caches.
-LARGEST_CHUNK = 8192
+LARGEST_CHUNK = 4096
 #: So few queries are decoded at once, without a probe, if the budget is not small.
 UNPROBED = 2048
 _UNPROBED_BUDGET = 500 * 10**6

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from geoops import io
 from geoops.data import Normalizer, Task
-from geoops.geometry import Mesh, PointCloud, Shapes, as_mesh, like
+from geoops.geometry import Facets, Mesh, PointCloud, Shapes, as_mesh, like
 from geoops.inference._memory import chunk_size, parse_memory
 from geoops.inference._range import range_notes
 from geoops.models import Network
@@ -33,10 +33,11 @@ class Encoded:
         code: what the network made of it.
         nodes: normalised positions and signed distances of its points.
         name: of the shape, for messages.
+        outline: the boundary that distances of other points are taken from.
     """
 
-    def __init__(self, shape: Mesh | PointCloud, code: Any, nodes: tuple[Tensor, Tensor], name: str):
-        self.shape, self.code, self.nodes, self.name = shape, code, nodes, name
+    def __init__(self, shape: Mesh | PointCloud, code: Any, nodes: tuple[Tensor, Tensor], name: str, outline: Facets | PointCloud):
+        self.shape, self.code, self.nodes, self.name, self.outline = shape, code, nodes, name, outline
 
 
 @final
@@ -180,7 +181,7 @@ class Predictor:
         ).to(self.device)
         with nullcontext() if self.network.encodes_with_grad else torch.no_grad():
             code = self.network.encode(shapes)
-        return Encoded(shape, _detached(code), (pos, sdf), name)
+        return Encoded(shape, _detached(code), (pos, sdf), name, self.normalizer.outline(shape))
 
     def decode(
         self, encoded: Encoded, points: Float[Tensor, "queries dim"] | None = None, memory: str | int | float = "1GB"
@@ -197,7 +198,7 @@ class Predictor:
             if points is None:
                 pos, sdf = (v[start:stop] for v in encoded.nodes)
             else:
-                pos, sdf = self.normalizer.query(encoded.shape, points[start:stop])
+                pos, sdf = self.normalizer.query(encoded.outline, points[start:stop])
             chunk = chunk or self._chunk(encoded.code, pos, sdf, count, budget, fixed)
             for p, s, out in zip(pos.split(chunk), sdf.split(chunk), result[start:stop].split(chunk), strict=True):
                 out.copy_(self._restore(self._decode(encoded.code, p, s)))

@@ -1,12 +1,13 @@
 """Attention that sees positions only as differences, at the cost of plain attention."""
 
+from functools import cached_property
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
 
-#: Pair features of `geometric_bias`: |d|^2, two logarithms of distance, cosine to the normal and its square.
-PAIR_FEATURES = 5
+from geoops.ops import PAIR_FEATURES, pair_features, relative_attention
 
 
 class Rotations(nn.Module):
@@ -37,11 +38,7 @@ class Rotations(nn.Module):
 
 
 class PairGeometry:
-    r"""What a head's bias may see of a query point x and a token at y with unit normal n.
-
-    With $d = x - y$: $(|d|^2, \log(|d|^2 + \epsilon_1), \log(|d|^2 + \epsilon_2), c, c^2)$ where $c = d \cdot n / |d|$.
-    A linear map of these holds Gaussian windows, the power laws by which Green's functions decay, and the
-    directions of single- and double-layer potentials.
+    """Where query points and tokens are: what the bias of `RelativeAttention` may see, see `geoops.ops.pair_features`.
 
     Args:
         x: query points.
@@ -59,14 +56,20 @@ class PairGeometry:
         log_weight: Float[Tensor, "shapes tokens"] | None,
         mask: Bool[Tensor, "shapes tokens"],
     ):
-        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            cross = torch.baddbmm(y.square().sum(-1)[:, None, :], x, y.mT, alpha=-2)
-            square = (cross + x.square().sum(-1, keepdim=True)).clamp_min_(0)
-            along = torch.baddbmm(-(y * normal).sum(-1)[:, None, :], x, normal.mT)
-            cosine = along * (square + 1e-4).rsqrt()
-            self.features = torch.stack([square, (square + 1e-3).log(), (square + 3e-2).log(), cosine, cosine.square()]).flatten(1)
-            offset = torch.where(mask, 0.0 if log_weight is None else log_weight, -1e4)
-            self.offset = offset[:, None, :].expand_as(square).reshape(1, -1).to(square.dtype)
+        self.x, self.y, self.normal = x, y, normal
+        self.offset = torch.where(mask, 0.0 if log_weight is None else log_weight, -1e4).to(x.dtype)
+
+    @cached_property
+    def features(self) -> Float[Tensor, "5 pairs"]:
+        """Pair features, one row each."""
+        with torch.no_grad(), torch.autocast(self.x.device.type, enabled=False):
+            return pair_features(self.x, self.y, self.normal).flatten(1)
+
+    @cached_property
+    def offsets(self) -> Float[Tensor, "1 pairs"]:
+        """Offset of the token of each pair."""
+        with torch.no_grad():
+            return self.offset[:, None, :].expand(-1, self.x.shape[1], -1).reshape(1, -1)
 
 
 class RelativeAttention(nn.Module):
@@ -108,36 +111,39 @@ class RelativeAttention(nn.Module):
         pairs: PairGeometry,
     ) -> Float[Tensor, "shapes queries channels"]:
         """Returns the update of the query features."""
-        keys, values = self.rotated_tokens(t, at_t)
-        return self.attend(h, keys, values, at_h, pairs)
+        return self.attend(h, *self.rotated_tokens(t, at_t), at_h, pairs)
 
     def rotated_tokens(
         self, t: Float[Tensor, "shapes tokens features"], at_t: Complex[Tensor, "shapes tokens heads half"]
-    ) -> tuple[Float[Tensor, "batch tokens c"], Float[Tensor, "batch tokens c"]]:
-        """Returns keys and values, heads first; they serve any number of queries."""
-        return self._heads_first(_turn(self.to_k(t), at_t)), self._heads_first(_turn(self.to_v(t), at_t))
+    ) -> tuple[Float[Tensor, "shapes heads tokens c"], Float[Tensor, "shapes heads tokens c"]]:
+        """Returns keys and values; they serve any number of queries."""
+        return _turn(self.to_k(t), at_t).transpose(1, 2), _turn(self.to_v(t), at_t).transpose(1, 2)
 
     def attend(
         self,
         h: Float[Tensor, "shapes queries channels"],
-        keys: Float[Tensor, "batch tokens c"],
-        values: Float[Tensor, "batch tokens c"],
+        keys: Float[Tensor, "shapes heads tokens c"],
+        values: Float[Tensor, "shapes heads tokens c"],
         at_h: Complex[Tensor, "shapes queries heads half"],
         pairs: PairGeometry,
     ) -> Float[Tensor, "shapes queries channels"]:
         """Returns the update of the query features from keys and values that were prepared."""
-        shapes, count = h.shape[:2]
-        query = self._heads_first(_turn(self.to_q(h), at_h))
+        query = _turn(self.to_q(h), at_h)
         with torch.autocast(h.device.type, enabled=False):
-            bias = torch.addmm(pairs.offset, self.bias, pairs.features)
-            bias = bias.view(self.heads * shapes, count, keys.shape[1])
-            weights = torch.baddbmm(bias, query, keys.mT, alpha=self.channels**-0.5).softmax(-1)
-            out = torch.bmm(weights, values).view(self.heads, shapes, count, self.channels)
-            out = _turn(out.permute(1, 2, 0, 3).flatten(2), at_h.conj())
+            if torch.is_grad_enabled():
+                out = self._attend_by_matrices(query, keys, values, pairs)
+            else:
+                out = relative_attention(query, keys, values, pairs.x, pairs.y, pairs.normal, pairs.offset, self.bias)
+            out = _turn(out.flatten(2), at_h.conj())
         return self.to_out(out.flatten(2))
 
-    def _heads_first(self, x: Tensor) -> Tensor:
-        return x.permute(2, 0, 1, 3).flatten(0, 1)
+    def _attend_by_matrices(self, query: Tensor, keys: Tensor, values: Tensor, pairs: PairGeometry) -> Tensor:
+        """Does the same with all weights in memory, which makes the derivatives cheaper."""
+        shapes, count = query.shape[:2]
+        query, keys, values = (_heads_first(part) for part in (query.transpose(1, 2), keys, values))
+        bias = torch.addmm(pairs.offsets, self.bias, pairs.features).view(self.heads * shapes, count, keys.shape[1])
+        weights = torch.baddbmm(bias, query, keys.mT, alpha=self.channels**-0.5).softmax(-1)
+        return torch.bmm(weights, values).view(self.heads, shapes, count, self.channels).permute(1, 2, 0, 3)
 
 
 class RelativeBlock(nn.Module):
@@ -174,7 +180,7 @@ class RelativeBlock(nn.Module):
     def read(
         self,
         h: Float[Tensor, "shapes queries channels"],
-        prepared: tuple[Float[Tensor, "batch tokens c"], Float[Tensor, "batch tokens c"]],
+        prepared: tuple[Float[Tensor, "shapes heads tokens c"], Float[Tensor, "shapes heads tokens c"]],
         at_h: Complex[Tensor, "shapes queries heads half"],
         pairs: PairGeometry,
     ) -> Float[Tensor, "shapes queries channels"]:
@@ -192,3 +198,8 @@ def _turn(x: Tensor, by: Tensor) -> Tensor:
     x = x.to(torch.float64 if by.dtype == torch.complex128 else torch.float32)
     pairs = torch.view_as_complex(x.unflatten(-1, (by.shape[-2], by.shape[-1], 2)))
     return torch.view_as_real(pairs * by).flatten(-2)
+
+
+def _heads_first(x: Tensor) -> Tensor:
+    """Returns (shapes, heads, ...) as one batch, heads first as in the bias."""
+    return x.transpose(0, 1).flatten(0, 1)

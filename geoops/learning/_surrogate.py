@@ -114,7 +114,7 @@ class Surrogate(LightningModule):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(data.seed)
                 self.adopt(*build(self._factory, data.sizes))
-        data.with_nodes = self.network.uses_nodes
+        data.with_nodes, data.phases = self.network.uses_nodes, self.network.boundary_phases
         self._scale = FieldScale.of(data.normalizer)
         if stage == "fit":
             self._check_budget()

@@ -28,6 +28,9 @@ class Network(nn.Module, ABC):
     #: False where `encode` reads boundary tokens only (or nothing), so that nobody copies the nodes for it.
     uses_nodes: bool = True
 
+    #: In how many ways training cuts the boundary into tokens: more than one teaches that the cuts mean nothing.
+    boundary_phases: int = 1
+
     def __init__(self, sizes: Sizes):
         super().__init__()
         self.sizes = sizes

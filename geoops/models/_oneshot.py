@@ -27,8 +27,8 @@ class Code(NamedTuple):
 class OneShotENF(Network):
     r"""An equivariant neural field whose latents sit on the boundary and come from one forward pass.
 
-    The boundary is all that a geometry is: its facets are tokens (normal, boundary fields; the measure is a weight).
-    Latents start at a farthest-point sample of the facets, read all facets once, and mix among themselves; the field at a
+    The boundary is all that a geometry is: its pieces are tokens (normal, boundary fields; the measure is a weight).
+    Latents start at a farthest-point sample of the pieces, read all pieces once, and mix among themselves; the field at a
     query is read from the latents. Every attention sees positions only as differences (`geoops.layers.RelativeAttention`),
     so the map is invariant to translations:
 
@@ -52,6 +52,7 @@ class OneShotENF(Network):
     """
 
     uses_nodes = False
+    boundary_phases = 16
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class OneShotENF(Network):
         # Positions are taken from the centroid of the boundary, so that rounding does not depend on where the shape lies.
         centre = (shapes.token_pos * size).sum(1) / size.sum(1).clamp_min(torch.finfo(size.dtype).tiny)
         pos = (shapes.token_pos - centre[:, None]).masked_fill(~mask[..., None], 0.0)
-        # Facets enter sums with their measure and have no other size, so that a finer mesh of the shape has nearly the same code.
+        # Pieces enter sums with their measure and have no other size, so that finer ones give nearly the same code.
         weight = (shapes.token_size[..., 0] + 1e-9).log() + 3
         mu = shapes.mu[:, None].expand(-1, pos.shape[1], -1)
         tokens = self.embed(torch.cat([normal, shapes.token_x, mu], -1))
@@ -116,7 +117,7 @@ class OneShotENF(Network):
 
         at_own = self.query_rotations(own_pos)
         prepared = [reader.attention.rotated_tokens(latents, at_own) for reader in self.readers]
-        keys, values = (torch.stack([self._shapes_first(pair[i]) for pair in prepared], 1) for i in (0, 1))
+        keys, values = (torch.stack([pair[i] for pair in prepared], 1) for i in (0, 1))
         return Code(centre, own_pos, own_normal, exists, keys, values)
 
     def decode(
@@ -133,13 +134,8 @@ class OneShotENF(Network):
         at_query = self.query_rotations(pos)
         pairs = PairGeometry(pos, code.pos, code.normal, None, code.mask)
         for layer, reader in enumerate(self.readers):
-            prepared = (code.keys[:, layer].transpose(0, 1).flatten(0, 1), code.values[:, layer].transpose(0, 1).flatten(0, 1))
-            h = reader.read(h, prepared, at_query, pairs)
+            h = reader.read(h, (code.keys[:, layer], code.values[:, layer]), at_query, pairs)
         return self.head(h)
-
-    def _shapes_first(self, x: Tensor) -> Tensor:
-        heads = self.rotations.heads
-        return x.unflatten(0, (heads, -1)).transpose(0, 1)
 
 
 @torch.no_grad()

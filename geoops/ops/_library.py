@@ -14,6 +14,7 @@ _FOLDER = Path(__file__).resolve().parents[1] / "_native"
 SCHEMAS = {
     "edge_sum": "(Tensor x, Tensor w, Tensor src, Tensor dst, SymInt n) -> Tensor",
     "edge_dot": "(Tensor x, Tensor y, Tensor src, Tensor dst) -> Tensor",
+    "relative_attention": "(Tensor q, Tensor k, Tensor v, Tensor x, Tensor y, Tensor normal, Tensor offset, Tensor bias) -> Tensor",
 }
 
 

@@ -94,6 +94,21 @@ def test_networks_without_nodes_get_none(data):
     assert batch.shapes.key.min() >= 0
 
 
+def test_the_boundary_is_cut_anew_in_each_step(data):
+    d = data()
+    plain = d.step_batches()[2]
+    d.phases = 8
+    batches = d.step_batches()
+    assert torch.equal(batches[2].pos, plain.pos)
+    assert batches[2].shapes.token_pos.shape == plain.shapes.token_pos.shape
+    assert same(batches[2], d.step_batches()[2])
+    # Codes of one cut must not be kept for another.
+    assert batches[2].shapes.key.tolist() == [-1] * 4
+    starts = {tuple(batches[i].shapes.token_pos[j, 0].tolist()) for i in range(14) for j in range(4)}
+    assert len(starts) > 7
+    assert d.pack("val").phases == 1
+
+
 def test_processes_share_the_global_batch(data):
     d = data()
     whole = d.step_batches()[3]

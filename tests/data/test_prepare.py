@@ -16,17 +16,16 @@ def equal(a, b):
 
 def test_cache_returns_the_same_samples_and_notices_changes(tmp_path, folder, plate):
     files = readable_files(folder / "train")
-    fresh = prepare(files, TASK, max_tokens=64)
-    stored = prepare(files, TASK, max_tokens=64, cache_dir=tmp_path)
+    fresh = prepare(files, TASK)
+    stored = prepare(files, TASK, cache_dir=tmp_path)
     (cached,) = tmp_path.glob("*.safetensors")
     stamp = cached.stat().st_mtime_ns
-    again = prepare(files, TASK, max_tokens=64, cache_dir=tmp_path)
+    again = prepare(files, TASK, cache_dir=tmp_path)
     assert equal(fresh, stored)
     assert equal(fresh, again)
     assert cached.stat().st_mtime_ns == stamp
-    prepare(files, TASK, max_tokens=32, cache_dir=tmp_path)
-    prepare(files[1:], TASK, max_tokens=64, cache_dir=tmp_path)
-    assert len(list(tmp_path.glob("*"))) == 3
+    prepare(files[1:], TASK, cache_dir=tmp_path)
+    assert len(list(tmp_path.glob("*"))) == 2
 
 
 def test_workers_keep_the_order(flat_folder, monkeypatch):
@@ -34,12 +33,12 @@ def test_workers_keep_the_order(flat_folder, monkeypatch):
     files = readable_files(flat_folder)
     # Threads take the way of processes, without their start.
     with joblib.parallel_config(backend="threading"):
-        assert equal(prepare(files, TASK, max_tokens=64, processes=2), prepare(files, TASK, max_tokens=64))
+        assert equal(prepare(files, TASK, processes=2), prepare(files, TASK))
 
 
 def test_progress_is_shown(flat_folder, capfd):
     files = readable_files(flat_folder) * 3
-    assert len(prepare(files, TASK, max_tokens=64, progress="reading plates").raws) == 60
+    assert len(prepare(files, TASK, progress="reading plates").raws) == 60
 
 
 def test_module_uses_the_cache(folder, tmp_path):

@@ -1,0 +1,122 @@
+// Attention with a bias computed from positions: one thread per query and head, online softmax over tiles of tokens.
+#include "../relative_attention.h"
+#include "launch.cuh"
+
+namespace geoops {
+namespace {
+
+constexpr int kTile = 32;      // tokens in shared memory at a time
+constexpr int kQueries = 128;  // queries of a block, one per thread
+constexpr int kDims = 3;
+
+template <typename scalar_t>
+struct Problem {
+  const scalar_t *q, *k, *v, *x, *y, *normal, *offset, *bias;
+  scalar_t* out;
+  int64_t shapes, queries, tokens, heads, channels, dim;
+};
+
+// C is the number of channels, rounded up, that a thread keeps in registers.
+template <typename scalar_t, int C>
+__global__ void __launch_bounds__(kQueries) attend(Problem<scalar_t> p) {
+  __shared__ scalar_t keys[kTile][C], values[kTile][C], y[kTile][kDims], normal[kTile][kDims], offset[kTile];
+  const int channels = static_cast<int>(p.channels), dim = static_cast<int>(p.dim);
+  const scalar_t scale = rsqrt(static_cast<scalar_t>(channels));
+  const int64_t blocks = (p.queries + kQueries - 1) / kQueries;
+  for (int64_t job = blockIdx.x; job < blocks * p.shapes * p.heads; job += gridDim.x) {
+    const int64_t head = job % p.heads, shape = job / p.heads % p.shapes, block = job / p.heads / p.shapes;
+    const int64_t query = block * kQueries + threadIdx.x;
+    const bool mine = query < p.queries;
+    const int64_t row = ((shape * p.queries + query) * p.heads + head) * channels;
+    scalar_t q[C], sum[C], x[kDims], b[kPairFeatures];
+    for (int c = 0; c < C; ++c) {
+      q[c] = mine && c < channels ? p.q[row + c] * scale : scalar_t(0);
+      sum[c] = 0;
+    }
+    for (int d = 0; d < kDims; ++d) x[d] = mine && d < dim ? p.x[(shape * p.queries + query) * dim + d] : scalar_t(0);
+    for (int f = 0; f < kPairFeatures; ++f) b[f] = p.bias[head * kPairFeatures + f];
+    scalar_t most = -1e30, total = 0;
+    for (int64_t start = 0; start < p.tokens; start += kTile) {
+      const int count = static_cast<int>(min(static_cast<int64_t>(kTile), p.tokens - start));
+      __syncthreads();  // until all threads have read the tile before
+      for (int i = threadIdx.x; i < count * C; i += kQueries) {
+        const int t = i / C, c = i % C;
+        const int64_t from = ((shape * p.heads + head) * p.tokens + start + t) * channels + c;
+        keys[t][c] = c < channels ? p.k[from] : scalar_t(0);
+        values[t][c] = c < channels ? p.v[from] : scalar_t(0);
+      }
+      for (int t = threadIdx.x; t < count; t += kQueries) {
+        const int64_t token = shape * p.tokens + start + t;
+        offset[t] = p.offset[token];
+        for (int d = 0; d < kDims; ++d) {
+          y[t][d] = d < dim ? p.y[token * dim + d] : scalar_t(0);
+          normal[t][d] = d < dim ? p.normal[token * dim + d] : scalar_t(0);
+        }
+      }
+      __syncthreads();
+      for (int t = 0; t < count; ++t) {
+        scalar_t square = 0, along = 0, logit = 0;
+        for (int d = 0; d < kDims; ++d) {
+          const scalar_t away = x[d] - y[t][d];
+          square += away * away;
+          along += away * normal[t][d];
+        }
+        const scalar_t cosine = along * rsqrt(square + scalar_t(kCosineFloor));
+        for (int c = 0; c < C; ++c) logit += q[c] * keys[t][c];
+        logit += offset[t] + b[0] * square + b[1] * log(square + scalar_t(kNearFloor)) +
+                 b[2] * log(square + scalar_t(kFarFloor)) + b[3] * cosine + b[4] * cosine * cosine;
+        const scalar_t top = max(most, logit), shrink = exp(most - top), weight = exp(logit - top);
+        total = total * shrink + weight;
+        for (int c = 0; c < C; ++c) sum[c] = sum[c] * shrink + weight * values[t][c];
+        most = top;
+      }
+    }
+    if (mine)
+      for (int c = 0; c < channels; ++c) p.out[row + c] = sum[c] / total;
+  }
+}
+
+template <typename scalar_t>
+void launch(const Problem<scalar_t>& p, cudaStream_t stream) {
+  const int64_t jobs = (p.queries + kQueries - 1) / kQueries * p.shapes * p.heads;
+  const unsigned blocks = static_cast<unsigned>(std::min<int64_t>(jobs, 1 << 20));
+  if (p.channels <= 16) {
+    attend<scalar_t, 16><<<blocks, kQueries, 0, stream>>>(p);
+  } else if (p.channels <= 32) {
+    attend<scalar_t, 32><<<blocks, kQueries, 0, stream>>>(p);
+  } else {
+    attend<scalar_t, 64><<<blocks, kQueries, 0, stream>>>(p);
+  }
+  check_launch("relative_attention");
+}
+
+Tensor relative_attention_cuda(const Tensor& q_, const Tensor& k_, const Tensor& v_, const Tensor& x_, const Tensor& y_,
+                               const Tensor& normal_, const Tensor& offset_, const Tensor& bias_) {
+  check_relative_attention(q_, k_, v_, x_, y_, normal_, offset_, bias_);
+  for (const Tensor* other : {&k_, &v_, &x_, &y_, &normal_, &offset_, &bias_})
+    require_same_device("relative_attention", q_, *other);
+  require(q_.size(3) <= 64 && x_.size(2) <= kDims,
+          "relative_attention: on CUDA there may be up to 64 channels per head and 3 dimensions, got ", q_.size(3),
+          " and ", x_.size(2));
+  const torch::stable::accelerator::DeviceGuard guard(q_.get_device_index());
+  using torch::stable::contiguous;
+  const Tensor q = contiguous(q_), k = contiguous(k_), v = contiguous(v_), x = contiguous(x_), y = contiguous(y_);
+  const Tensor normal = contiguous(normal_), offset = contiguous(offset_), bias = contiguous(bias_);
+  Tensor out = torch::stable::new_empty(q, {q.size(0), q.size(1), q.size(2), q.size(3)});
+  if (out.numel() == 0) return out;
+  const auto with = [&]<typename scalar_t>() {
+    launch<scalar_t>(
+        {q.const_data_ptr<scalar_t>(), k.const_data_ptr<scalar_t>(), v.const_data_ptr<scalar_t>(),
+         x.const_data_ptr<scalar_t>(), y.const_data_ptr<scalar_t>(), normal.const_data_ptr<scalar_t>(),
+         offset.const_data_ptr<scalar_t>(), bias.const_data_ptr<scalar_t>(), out.mutable_data_ptr<scalar_t>(),
+         q.size(0), q.size(1), k.size(2), q.size(2), q.size(3), x.size(2)},
+        current_stream(q));
+  };
+  q.scalar_type() == ScalarType::Float ? with.template operator()<float>() : with.template operator()<double>();
+  return out;
+}
+
+STABLE_TORCH_LIBRARY_IMPL(geoops, CUDA, m) { m.impl("relative_attention", TORCH_BOX(&relative_attention_cuda)); }
+
+}  // namespace
+}  // namespace geoops
