@@ -190,6 +190,21 @@ def speed(records: Mapping[str, Record]) -> str:
     return "\n\n".join(parts)
 
 
+def data(records: Mapping[str, Record]) -> str:
+    """Returns how long the data took to make, or nothing."""
+    if "data" not in records:
+        return ""
+    record = records["data"]
+    found = record["results"]
+    files = found["files"]
+    cases = files["train"] + files["val"] + files["test"]
+    return (
+        f"{cases:,} cases ({files['train']:,} to train, {files['val']} to validate, {files['test']} to test; the latter at three "
+        f"resolutions), {len(found['rejected'])} rejected, {found['megabytes']:.0f} MB, made in "
+        f"{record['wall_seconds'] / 60:.1f} minutes by {found['processes']} processes ({record['hardware']})."
+    )
+
+
 def ops(results: Path) -> str:
     """Returns the benchmarks of the native ops, or nothing."""
     parts = []
@@ -249,6 +264,7 @@ def full(results: Path) -> str:
     records = load(results / "unit_cell")
     plotted = f"![Validation error against wall clock](images/{PLOT.name})" if trainings(records) else ""
     sections = {
+        "The data": data(records),
         "Equal time": "\n\n".join(filter(None, [comparison(records), plotted])),
         "The packaged model": default(records),
         "Super-resolution": resolution(records, ("outside", "all")),

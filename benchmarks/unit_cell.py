@@ -1,5 +1,6 @@
 """Accuracy and speed on the unit cell: every figure in the README's table comes from here, as one JSON file each.
 
+    python benchmarks/unit_cell.py --make                   # the data, with the time that it takes
     python benchmarks/unit_cell.py --compare --minutes 30   # all models for the same time on one thread each; baselines
     python benchmarks/unit_cell.py --default                # the full training of the default; super-resolution
     python benchmarks/unit_cell.py --decode --latency       # speed and memory
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import yaml
 from _record import RESULTS, ROOT, Record
 from _unit_cell_baselines import baselines
 from _unit_cell_errors import CORNERS, errors, read_split, summary
@@ -27,6 +29,7 @@ from _unit_cell_speed import decode, latency
 from rich.console import Console
 
 import geoops
+from geoops.data.unit_cell import make
 from geoops.inference import superres
 
 console = Console()
@@ -61,6 +64,7 @@ COMPARED = (
 def options() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--make", action="store_true", help="make the data set")
     parser.add_argument(
         "--compare",
         action="store_true",
@@ -95,7 +99,7 @@ def options() -> argparse.Namespace:
         "--threads",
         type=int,
         default=2,
-        help="threads of --default, --decode and --latency",
+        help="threads of --default, --decode and --latency, processes of --make",
     )
     parser.add_argument(
         "--install",
@@ -201,6 +205,22 @@ def finished(args: argparse.Namespace, name: str) -> bool:
     return path.is_file()
 
 
+def make_data(args: argparse.Namespace) -> None:
+    """Makes the whole data set and records the time."""
+    root = ROOT / args.data
+    if finished(args, "data"):
+        return
+    if root.exists():
+        sys.exit(f"{args.data} exists; delete it, or name another folder with --data, to time the making of the data")
+    with Record(f"{args.results}/data", seed=0) as record:
+        make(root, jobs=args.threads)
+        folders = sorted(path for path in root.iterdir() if path.is_dir())
+        record["files"] = {folder.name: len(list(folder.glob("*.vtu"))) for folder in folders}
+        record["rejected"] = yaml.safe_load((root / "dataset.yaml").read_text())["rejected"]
+        record["processes"] = args.threads
+        record["megabytes"] = round(sum(path.stat().st_size for path in root.rglob("*.vtu")) / 1e6, 1)
+
+
 def compare(args: argparse.Namespace) -> None:
     """Trains every model for the same time on one thread, two side by side, and computes the baselines."""
     minutes = 30.0 if args.minutes is None else args.minutes
@@ -269,8 +289,10 @@ def default(args: argparse.Namespace) -> None:
 def main() -> None:
     """Runs what is asked for."""
     args = options()
-    if not (args.compare or args.default or args.decode or args.latency):
-        sys.exit("nothing to do: give --compare, --default, --decode or --latency (see --help)")
+    if not (args.make or args.compare or args.default or args.decode or args.latency):
+        sys.exit("nothing to do: give --make, --compare, --default, --decode or --latency (see --help)")
+    if args.make:
+        make_data(args)
     if (args.compare or args.default) and not (ROOT / args.data / "test").is_dir():
         sys.exit(f"no data in {args.data}: run `geoops data make unit-cell` first")
     if args.compare:

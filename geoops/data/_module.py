@@ -36,6 +36,8 @@ class MeshData(LightningDataModule):
         reflect_signs: signs that the channels of a field take under a mirror, for example `{displacement: [-1, 1]}`;
             a list of such lists, one for each axis, where `reflect` has several. Scalars keep their sign by default.
         target_mode: `standard` removes the mean of targets and divides by the deviation, `scale` only divides.
+        globals_mode: `standard` removes the mean of globals and divides each channel by its deviation; `scale` divides the
+            channels of a vector by their common size, so that it keeps its direction.
         max_tokens: most boundary tokens per shape.
         limit_train: use only this many training files (the first ones).
         val_fraction: share of files for validation where there is no folder for it.
@@ -61,6 +63,7 @@ class MeshData(LightningDataModule):
         reflect: list[int] | None = None,
         reflect_signs: dict[str, list[int] | list[list[int]]] | None = None,
         target_mode: Literal["standard", "scale"] = "standard",
+        globals_mode: Literal["standard", "scale"] = "standard",
         max_tokens: int = 512,
         limit_train: int | None = None,
         val_fraction: float = 0.1,
@@ -83,6 +86,7 @@ class MeshData(LightningDataModule):
         if unknown := set(self.reflect_signs) - {*self.task.inputs, *self.task.targets, *self.task.globals}:
             raise ValueError(f"reflect_signs names {sorted(unknown)}, which the task does not use")
         self.target_mode: Literal["standard", "scale"] = target_mode
+        self.globals_mode: Literal["standard", "scale"] = globals_mode
         self.max_tokens, self.limit_train = max_tokens, limit_train
         self.val_fraction, self.test_fraction, self.test_split = val_fraction, test_fraction, test_split
         self.eval_batch_size, self.workers = eval_batch_size, workers
@@ -103,7 +107,12 @@ class MeshData(LightningDataModule):
         if self._normalizer is None:
             prepared = self._read("train")
             self._normalizer = Normalizer.fit_raw(
-                prepared.raws, self.task, mode=self.target_mode, max_tokens=self.max_tokens, units=prepared.units
+                prepared.raws,
+                self.task,
+                mode=self.target_mode,
+                globals_mode=self.globals_mode,
+                max_tokens=self.max_tokens,
+                units=prepared.units,
             )
             self._check_axes()
         for split in needed:

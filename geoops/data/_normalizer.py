@@ -89,6 +89,7 @@ class Normalizer:
         task: Task,
         *,
         mode: Literal["standard", "scale"] = "standard",
+        globals_mode: Literal["standard", "scale"] = "standard",
         max_tokens: int = 512,
     ) -> "Normalizer":
         """Fits the statistics of training meshes.
@@ -100,7 +101,7 @@ class Normalizer:
         for i, mesh in enumerate(meshes):
             raws.append(raw_sample(mesh, task, name=f"mesh {i}"))
             units = units or dict(mesh.units)
-        return cls.fit_raw(raws, task, mode=mode, max_tokens=max_tokens, units=units)
+        return cls.fit_raw(raws, task, mode=mode, globals_mode=globals_mode, max_tokens=max_tokens, units=units)
 
     @classmethod
     def fit_raw(
@@ -109,20 +110,25 @@ class Normalizer:
         task: Task,
         *,
         mode: Literal["standard", "scale"] = "standard",
+        globals_mode: Literal["standard", "scale"] = "standard",
         max_tokens: int = 512,
         units: dict[str, str] | None = None,
     ) -> "Normalizer":
         """Fits the statistics of prepared training samples."""
         if not raws:
             raise ValueError("cannot fit a normaliser on an empty training set")
-        if mode not in ("standard", "scale"):
-            raise ValueError(f"mode must be 'standard' or 'scale', got {mode!r}")
+        for name, value in (("mode", mode), ("globals_mode", globals_mode)):
+            if value not in ("standard", "scale"):
+                raise ValueError(f"{name} must be 'standard' or 'scale', got {value!r}")
         low = torch.stack([r["pos"].double().amin(0) for r in raws]).amin(0)
         high = torch.stack([r["pos"].double().amax(0) for r in raws]).amax(0)
         spacing = torch.stack([r["spacing"] for r in raws])
         targets = tuple(_fit(raws, f"out:{n}", n, categories=False) for n in task.targets)
         if mode == "scale":
             targets = tuple(Scaler(t.name, (0.0,) * len(t.mean), t.std) for t in targets)
+        parameters = tuple(_fit(raws, f"mu:{n}", n, categories=False) for n in task.globals)
+        if globals_mode == "scale":
+            parameters = tuple(_fit_size(raws, n) for n in task.globals)
         names = (*task.inputs, *task.targets, *task.globals, "points")
         return cls(
             task=task,
@@ -130,7 +136,7 @@ class Normalizer:
             scale=float((high - low).max() / 2) or 1.0,
             inputs=tuple(_fit(raws, f"in:{n}", n) for n in task.inputs),
             targets=targets,
-            globals=tuple(_fit(raws, f"mu:{n}", n, categories=False) for n in task.globals),
+            globals=parameters,
             spacing=(float(spacing[:, 0].min()), float(spacing[:, 2].max())),
             max_tokens=max_tokens,
             mode=mode,
@@ -189,7 +195,10 @@ class Normalizer:
         n = len(raw["pos"])
         x = torch.cat([torch.zeros(n, 0).double()] + [s.encode(raw[f"in:{s.name}"], name) for s in self.inputs], 1)
         mu = torch.cat([torch.zeros(0).double()] + [s.encode(raw[f"mu:{s.name}"], name) for s in self.globals])
-        tokens = boundary_tokens(raw, size=self.token_size, most=self.max_tokens, phases=phases)
+        try:
+            tokens = boundary_tokens(raw, size=self.token_size, most=self.max_tokens, phases=phases)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
         # Lengths in the plane, areas in space; the points of a cloud (no normals) keep their unit measure.
         measure = self.scale ** (len(self.center) - 1) if tokens.normal.any() else 1.0
         arrays = {
@@ -297,6 +306,13 @@ def _fit(raws: Sequence[Raw], key: str, name: str, categories: bool = True) -> S
     std = torch.where(std > 1e-12 * mean.abs(), std, torch.ones_like(std))
     std = torch.where(std > 0, std, torch.ones_like(std))
     return Scaler(name, tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def _fit_size(raws: Sequence[Raw], name: str) -> Scaler:
+    """Returns a scaler that divides all channels by their common size, so that a vector keeps its direction."""
+    values = torch.stack([r[f"mu:{name}"].double() for r in raws])
+    size = float(values.square().mean().sqrt()) or 1.0
+    return Scaler(name, (0.0,) * values.shape[1], (size,) * values.shape[1])
 
 
 def _plain(value: Any) -> Any:

@@ -1,25 +1,13 @@
 """Boundary tokens: what networks see of the boundary of a shape."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from geoops.geometry import Facets, Outline, farthest_points
+from geoops.geometry import Facets, Outline, Pieces, farthest_points
 
 from ._fields import Raw
-
-
-class Tokens(NamedTuple):
-    """Tokens of one shape, once for each phase; their inputs are averages over nodes with weights."""
-
-    pos: Float[Tensor, "phases tokens dim"]
-    normal: Float[Tensor, "phases tokens dim"]
-    size: Float[Tensor, "phases tokens 1"]
-    index: Int[Tensor, "phases tokens corners"]
-    weight: Float[Tensor, "phases tokens corners"]
 
 
 def facet_sizes(raw: Raw) -> Float[Tensor, " facets"]:
@@ -27,7 +15,7 @@ def facet_sizes(raw: Raw) -> Float[Tensor, " facets"]:
     return _facets(raw).size[:, 0]
 
 
-def boundary_tokens(raw: Raw, *, size: float, most: int, phases: int = 1) -> Tokens:
+def boundary_tokens(raw: Raw, *, size: float, most: int, phases: int = 1) -> Pieces:
     """Returns the tokens of a shape.
 
     In the plane they are pieces of equal length of its outline, which hardly depend on the mesh: with one phase always the same
@@ -43,12 +31,12 @@ def boundary_tokens(raw: Raw, *, size: float, most: int, phases: int = 1) -> Tok
     if corners.shape[1:] == (2, 2) and len(corners):
         outline = Outline.of(_facets(raw))
         length = max(size, outline.length / most)
-        tokens = Tokens(*outline.divide(length, (np.arange(phases) + 0.5) / phases))
+        tokens = outline.divide(length, (np.arange(phases) + 0.5) / phases)
     else:
         facets = _facets(raw)
         weight = torch.full(facets.index.shape, 1 / facets.index.shape[1], dtype=facets.pos.dtype)
         parts = (facets.pos, facets.normal, facets.size, facets.index, weight)
-        tokens = Tokens(*(part[None].expand(phases, *part.shape) for part in parts))
+        tokens = Pieces(*(part[None].expand(phases, *part.shape) for part in parts))
     return tokens if tokens.pos.shape[1] <= most else _thinned(tokens, most)
 
 
@@ -61,11 +49,11 @@ def _facets(raw: Raw) -> Facets:
     return Facets(corners, index, measured.pos, measured.normal, measured.size, measured.cell)
 
 
-def _thinned(tokens: Tokens, most: int) -> Tokens:
+def _thinned(tokens: Pieces, most: int) -> Pieces:
     from scipy.spatial import cKDTree
 
     pos = tokens.pos[0]
     kept = farthest_points(pos, most)
     _, nearest = cKDTree(pos[kept].double().numpy()).query(pos.double().numpy())
     size = torch.zeros_like(tokens.size[:, :most]).index_add_(1, torch.from_numpy(nearest).long(), tokens.size)
-    return Tokens(tokens.pos[:, kept], tokens.normal[:, kept], size, tokens.index[:, kept], tokens.weight[:, kept])
+    return Pieces(tokens.pos[:, kept], tokens.normal[:, kept], size, tokens.index[:, kept], tokens.weight[:, kept])

@@ -15,8 +15,8 @@ from ._measures import cell_measures as cell_measures
 from ._measures import edges as edges
 from ._measures import mean_edge_length as mean_edge_length
 from ._mesh import Mesh as Mesh
-from ._outline import Division as Division
 from ._outline import Outline as Outline
+from ._outline import Pieces as Pieces
 from ._pointcloud import PointCloud as PointCloud
 from ._sampling import farthest_points as farthest_points
 from ._sampling import point_spacing as point_spacing

@@ -21,14 +21,17 @@ RISE = 0.0025
 Array = np.ndarray
 
 
-class Division(NamedTuple):
-    """Pieces of equal length along an outline, for each phase."""
+class Pieces(NamedTuple):
+    """A boundary in pieces, once for each phase: middles, unit normals, measures, and the nodes that they lie between.
 
-    pos: Float[Tensor, "phases pieces 2"]
-    normal: Float[Tensor, "phases pieces 2"]
+    A field of the nodes has the value `(field[index] * weight[..., None]).sum(-2)` on the pieces.
+    """
+
+    pos: Float[Tensor, "phases pieces dim"]
+    normal: Float[Tensor, "phases pieces dim"]
     size: Float[Tensor, "phases pieces 1"]
-    index: Int[Tensor, "phases pieces 2"]
-    weight: Float[Tensor, "phases pieces 2"]
+    index: Int[Tensor, "phases pieces corners"]
+    weight: Float[Tensor, "phases pieces corners"]
 
 
 class _Path(NamedTuple):
@@ -118,7 +121,7 @@ class Outline:
         cell = self.facets.cell[torch.from_numpy(segments)]
         return Facets(points, index, measured.pos, measured.normal, measured.size, cell)
 
-    def divide(self, length: float, phases: Float[Array, " phases"]) -> Division:
+    def divide(self, length: float, phases: Float[Array, " phases"]) -> Pieces:
         """Divides each path into pieces of equal length, `length` as nearly as possible.
 
         Args:
@@ -126,16 +129,17 @@ class Outline:
             phases: in (0, 1). Pieces end at (i + phase) / n of a path, whose ends cut off two shorter pieces unless it is
                 a loop. All phases give the same number of pieces.
 
-        Returns:
-            The middle, normal and length of the pieces, and between which nodes of the mesh (`index`) the middle lies and how
-            near to each (`weight`).
+        Raises:
+            ValueError: the length is not positive.
         """
+        if not length > 0:
+            raise ValueError(f"pieces of an outline need a positive length, got {length}: the boundary may have no extent")
         parts = [self._divide(path, length, phases) for path in self.paths]
         empty = [np.zeros((len(phases), 0, 2)), np.zeros((len(phases), 0, 2)), np.zeros((len(phases), 0))]
         parts.append((*empty, np.zeros((len(phases), 0), int), np.zeros((len(phases), 0))))
         pos, normal, size, segment, t = (np.concatenate(part, 1) for part in zip(*parts, strict=True))
         dtype = self.facets.points.dtype
-        return Division(
+        return Pieces(
             torch.from_numpy(pos).to(dtype),
             torch.from_numpy(normal).to(dtype),
             torch.from_numpy(size[..., None]).to(dtype),

@@ -69,3 +69,13 @@ class Shapes:
             floating = torch.is_floating_point(value)
             moved[field.name] = value.to(*args, **kwargs) if floating else value.to(torch.empty(0).to(*args, **kwargs).device)
         return replace(self, **moved)
+
+    def single(self, i: int) -> "Shapes":
+        """Returns one shape as a batch of one, without padding."""
+        one = {field.name: getattr(self, field.name)[i : i + 1] for field in fields(self)}
+        for name, value in one.items():
+            if name in ("pos", "x", "sdf", "mask"):
+                one[name] = value[:, self.mask[i]]
+            elif name.startswith("token"):
+                one[name] = value[:, self.token_mask[i]]
+        return Shapes(**one)

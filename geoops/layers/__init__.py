@@ -2,6 +2,7 @@
 
 from ._attention import EquivariantAttention as EquivariantAttention
 from ._attention import Pairs as Pairs
+from ._descriptor import Descriptor as Descriptor
 from ._embedding import FourierEmbedding as FourierEmbedding
 from ._embedding import FourierFeatures as FourierFeatures
 from ._encoder import TokenEncoder as TokenEncoder
@@ -13,12 +14,15 @@ from ._feedforward import activation as activation
 from ._feedforward import mlp as mlp
 from ._inner_loop import context_gradient as context_gradient
 from ._inner_loop import inner_loop as inner_loop
+from ._inner_loop import random_subsets as random_subsets
 from ._invariants import BI_INVARIANTS as BI_INVARIANTS
 from ._invariants import BiInvariant as BiInvariant
 from ._invariants import Translation as Translation
 from ._invariants import bi_invariant as bi_invariant
 from ._latent_poses import LatentPoses as LatentPoses
 from ._moments import Moments as Moments
+from ._physics_attention import PhysicsAttention as PhysicsAttention
+from ._physics_attention import SliceTokens as SliceTokens
 from ._poses import Poses as Poses
 from ._poses import body_frame as body_frame
 from ._poses import boundary_poses as boundary_poses
@@ -29,6 +33,9 @@ from ._poses import multiresolution_poses as multiresolution_poses
 from ._poses import place_poses as place_poses
 from ._poses import radial_frames as radial_frames
 from ._poses import token_poses as token_poses
+from ._query_features import QUERY_FEATURES as QUERY_FEATURES
+from ._query_features import QueryFeatures as QueryFeatures
+from ._query_features import boundary_normal as boundary_normal
 from ._relative import PairGeometry as PairGeometry
 from ._relative import RelativeAttention as RelativeAttention
 from ._relative import RelativeBlock as RelativeBlock

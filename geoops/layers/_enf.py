@@ -1,6 +1,6 @@
 """The equivariant neural field: latents with poses, mixed by a few blocks and read anywhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 import torch.nn.functional as F
@@ -135,12 +135,16 @@ class ENF(nn.Module):
         latent_mixer: str = "equivariant",
         deep_stem: bool | None = None,
         cross_layers: int = 1,
+        levels: Sequence[tuple[int, int]] | None = None,
         activation: str = "gelu",
         dropout: float = 0.0,
     ):
         super().__init__()
         if cross_layers < 1:
             raise ValueError(f"cross_layers must be at least 1, got {cross_layers}")
+        if levels is not None and len(levels) != cross_layers:
+            raise ValueError(f"levels need one cross-attention each, got {len(levels)} levels and cross_layers={cross_layers}")
+        self.levels = None if levels is None else list(levels)
         invariant = make_invariant(bi_invariant, dim, side)
         self.invariant = invariant
 
@@ -189,7 +193,7 @@ class ENF(nn.Module):
         """Returns what can be kept while only contexts change, or None where there is nothing to keep."""
         if isinstance(self.attention, SeparableAttention):
             return None
-        return self.attention.pairs(x, poses)
+        return self.attention.pairs(x, poses if self.levels is None else poses.part(*self.levels[0]))
 
     def read(
         self,
@@ -199,14 +203,23 @@ class ENF(nn.Module):
         *,
         axis: Float[Tensor, "points_batch points space"] | None = None,
         pairs: Pairs | None = None,
+        addition: Callable[[Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "batch points outputs"]:
-        """Returns the field at points from the result of `mix`."""
+        """Returns the field at points from the result of `mix`; `addition` acts behind the first cross-attention."""
         extra = {} if axis is None else {"axis": axis}
         first = extra if pairs is None else extra | {"pairs": pairs}
-        y = self.ffn(self.attention(x, poses, latents, **first))
-        for norm, attention, ffn in self.more:
-            y = y + ffn(attention(x, poses, latents, content=norm(y), **extra))
+        y = self.ffn(self.attention(x, *self._level(0, poses, latents), **first))
+        if addition is not None:
+            y = addition(y)
+        for i, (norm, attention, ffn) in enumerate(self.more, 1):
+            y = y + ffn(attention(x, *self._level(i, poses, latents), content=norm(y), **extra))
         return self.head(F.gelu(y))
+
+    def _level(self, i: int, poses: Poses, latents: Tensor) -> tuple[Poses, Tensor]:
+        if self.levels is None:
+            return poses, latents
+        start, stop = self.levels[i]
+        return poses.part(start, stop), latents[:, start:stop]
 
     def forward(
         self,

@@ -1,6 +1,6 @@
 """Encoding by a few gradient steps on the contexts, differentiable itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -66,3 +66,25 @@ def context_gradient(
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         (gradient,) = torch.autograd.grad(misfit(contexts).sum(), contexts, create_graph=create_graph)
     return gradient
+
+
+def random_subsets(
+    samples: Sequence[Tensor], size: int, count: int, generator: torch.Generator
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Returns subsets of points, drawn anew for each inner step, never of padding.
+
+    Args:
+        samples: points (shapes, points, dim), values (shapes, points, channels) and weights (shapes, points), 0 for padding.
+        size: points of a subset, or all where a shape has fewer.
+        count: number of subsets.
+        generator: of the draws, on the CPU, so that all devices draw the same.
+    """
+    points, values, weight = samples
+    subsets = []
+    for _ in range(count):
+        order = torch.rand(weight.shape, generator=generator).to(weight)
+        index = order.masked_fill(weight == 0, -1).topk(min(size, points.shape[1]), dim=1).indices
+        rows = index[..., None]
+        chosen = [value.gather(1, rows.expand(-1, -1, value.shape[-1])) for value in (points, values)]
+        subsets.append((chosen[0], chosen[1], weight.gather(1, index)))
+    return subsets

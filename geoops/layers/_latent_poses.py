@@ -1,13 +1,14 @@
 """The choice of latent poses, by name."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import final
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ._poses import Poses, body_frame, boundary_poses, grid_poses, join_poses, multiresolution_poses, place_poses
+from ._poses import Poses, body_frame, boundary_poses, flow_axes, grid_poses, join_poses, multiresolution_poses, place_poses
 
 
 @final
@@ -25,7 +26,8 @@ class LatentPoses(nn.Module):
         dim: spatial dimension.
         box: lower and upper end of each axis of the grids.
         window_rel: width of the windows over the spacing of the poses.
-        align: turn the frame of the body to its principal axes.
+        align: how the frame of the body is turned: ``none``, ``principal`` to its principal axes, ``flow`` to the direction of a
+            vector such as the inflow.
         coarse: number of poses of the coarse grid of ``boundary``, may be 0.
         frames: whether poses need frames.
 
@@ -45,13 +47,17 @@ class LatentPoses(nn.Module):
         *,
         box: Sequence[Sequence[float]] | None = None,
         window_rel: float = 1.0,
-        align: bool = False,
+        align: str = "none",
         coarse: int = 0,
         frames: bool = False,
     ):
         super().__init__()
         if kind not in ("grid", "multires", "body", "boundary"):
             raise ValueError(f"poses must be 'grid', 'multires', 'body' or 'boundary', got {kind!r}")
+        if align not in ("none", "principal", "flow"):
+            raise ValueError(f"align must be 'none', 'principal' or 'flow', got {align!r}")
+        if align != "none" and kind not in ("body", "boundary"):
+            raise ValueError(f"align={align!r} turns the frame of the body: it needs poses='body' or 'boundary', got {kind!r}")
         if not window_rel > 0:
             raise ValueError(f"window_rel must be positive, got {window_rel}")
         counts = [count] if isinstance(count, int) else list(count)
@@ -62,6 +68,9 @@ class LatentPoses(nn.Module):
         if kind == "boundary":
             counts = [coarse] if coarse else []
         self.latents = self.samples + sum(counts)
+        ends = [self.samples, *(self.samples + sum(counts[: i + 1]) for i in range(len(counts)))]
+        #: First latent and the one behind the last of each resolution, coarse ones first.
+        self.levels = list(pairwise(ends)) + ([(0, self.samples)] if self.samples else [])
         shared = multiresolution_poses(counts, dim, box=box, window_rel=window_rel) if counts else grid_poses(1, dim)
         self.coarse = bool(counts)
         self.register_buffer("pos", shared.pos)
@@ -75,11 +84,13 @@ class LatentPoses(nn.Module):
         normal: Float[Tensor, "shapes tokens dim"],
         size: Float[Tensor, "shapes tokens 1"],
         mask: Bool[Tensor, "shapes tokens"],
+        flow: Float[Tensor, "shapes dim"] | None = None,
     ) -> Poses:
-        """Returns the poses for shapes with these boundary tokens."""
+        """Returns the poses for shapes with these boundary tokens and, with ``align="flow"``, these vectors."""
         poses = Poses(self.pos, self.window, self.frame)
         if self.kind in ("body", "boundary"):
-            poses = place_poses(poses, *body_frame(pos, size, mask, align=self.align))
+            centre, axes = body_frame(pos, size, mask, align=self.align == "principal")
+            poses = place_poses(poses, centre, flow_axes(flow) if self.align == "flow" else axes)
         if self.kind == "boundary":
             samples = boundary_poses(pos, normal, size, mask, self.samples, window_rel=self.window_rel)
             poses = join_poses([samples, poses]) if self.coarse else samples

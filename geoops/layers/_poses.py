@@ -31,6 +31,11 @@ class Poses:
         frame = None if self.frame is None else self.frame.expand(shapes, -1, -1, -1)
         return Poses(self.pos.expand(shapes, -1, -1), self.window.expand(shapes, -1, -1), frame)
 
+    def part(self, start: int, stop: int) -> "Poses":
+        """Returns the poses of latents from `start` to before `stop`."""
+        frame = None if self.frame is None else self.frame[:, start:stop]
+        return Poses(self.pos[:, start:stop], self.window[:, start:stop], frame)
+
     def moved(self, shift: Float[Tensor, " dim"], rotation: Float[Tensor, "dim dim"] | None = None) -> "Poses":
         r"""Returns the poses after $p \mapsto R p + t$; frames turn with them."""
         if rotation is None:
@@ -173,6 +178,13 @@ def body_frame(
     axes = torch.where(skew < 0, -axes, axes)
     last = axes[..., -1:] * torch.linalg.det(axes)[:, None, None].sign()
     return centre, torch.cat([axes[..., :-1], last], -1)
+
+
+def flow_axes(flow: Float[Tensor, "shapes dim"]) -> Float[Tensor, "shapes dim dim"]:
+    """Returns frames whose first axis is the direction of a vector, such as the inflow; the first coordinate where it is zero."""
+    length = flow.norm(dim=-1, keepdim=True)
+    first = torch.eye(flow.shape[-1]).to(flow)[0]
+    return frames_from_axis(torch.where(length > 0, flow / length.clamp_min(1e-12), first))
 
 
 def place_poses(poses: Poses, centre: Float[Tensor, "shapes dim"], axes: Float[Tensor, "shapes dim dim"]) -> Poses:

@@ -1,24 +1,30 @@
 """enf2enf: a neural field of the geometry gives the code, another one reads it as the solution."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, final
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from geoops.geometry import Shapes, Sizes
 from geoops.layers import (
     ENF,
+    Descriptor,
     LatentPoses,
     Moments,
     Pairs,
     Poses,
+    QueryFeatures,
+    SliceTokens,
     TokenEncoder,
+    body_frame,
+    boundary_normal,
     context_gradient,
     inner_loop,
+    random_subsets,
     token_poses,
 )
 from geoops.layers import bi_invariant as make_invariant
@@ -63,7 +69,8 @@ class ENF2ENF(Network):
         poses: ``grid``, ``multires``, ``body`` or ``boundary``, see `geoops.layers.LatentPoses`.
         num_latents: number of latents, or of each grid.
         box: lower and upper end of each axis of the grids of poses, in normalised coordinates.
-        align: turn ``body`` and ``boundary`` poses to the principal axes.
+        align: turn ``body`` and ``boundary`` poses to the ``principal`` axes, or to the ``flow``: the direction of the first
+            `dim` global parameters, which needs ``globals_mode: scale`` of the data; ``none`` by default.
         coarse_latents: coarse grid added to ``boundary`` poses.
         window_rel: width of the windows over the spacing of the poses.
         latent_dim: channels of the contexts.
@@ -73,14 +80,20 @@ class ENF2ENF(Network):
         geometry_blocks: latent blocks of the geometry network.
         field_blocks: latent blocks of the field network.
         cross_layers: cross-attentions of the query points in the field network.
+        coarse_to_fine: one cross-attention for each resolution of the poses instead, coarse ones first.
+        slices: learned physics tokens without a place beside the latents, see `geoops.layers.SliceTokens`; 0 for none.
         geometry_freq_std: standard deviations of the Fourier frequencies of queries and values, geometry network.
         field_freq_std: the same, field network.
-        query_sdf: give the field network the signed distance of the query.
+        query_features: what the field network is told of a query, see `geoops.layers.QueryFeatures`; ``se2_oriented`` takes the
+            gradient of the distance as the orientation of the query.
         descriptor: ``sdf``, or ``node_map`` for data whose nodes correspond: the position of each node, as a function
             of its mean position over the training set.
         inner_steps: number of inner steps $K$.
         inner_points: nodes drawn anew for each inner step in training; the default is all.
         alpha_init: initial step sizes.
+        pose_step: initial step size of the positions of the latents, which then move in the inner loop too, as in the base method
+            (arXiv 2406.06660, 1.0 there); 0 keeps them, as published.
+        pose_jitter: standard deviation of random displacements of the latents at the start of each loop in training.
         order: ``second``, ``first`` or ``reptile``, see `geoops.layers.inner_loop`.
         finetune: add the stage ``finetune``.
         encoder_hidden: width of the one-shot encoder.
@@ -95,9 +108,6 @@ class ENF2ENF(Network):
 
     latent_mean: Tensor
     latent_std: Tensor
-    descriptor_mean: Tensor
-    descriptor_std: Tensor
-    reference: Tensor
     draws: Tensor
 
     def __init__(
@@ -113,7 +123,7 @@ class ENF2ENF(Network):
         poses: str = "grid",
         num_latents: int | list[int] = 9,
         box: Sequence[Sequence[float]] | None = None,
-        align: bool = False,
+        align: str = "none",
         coarse_latents: int = 0,
         window_rel: float = 1.0,
         latent_dim: int = 8,
@@ -123,13 +133,17 @@ class ENF2ENF(Network):
         geometry_blocks: int = 0,
         field_blocks: int = 2,
         cross_layers: int = 1,
+        coarse_to_fine: bool = False,
+        slices: int = 0,
         geometry_freq_std: tuple[float, float] = (0.5, 0.5),
         field_freq_std: tuple[float, float] = (0.5, 0.5),
-        query_sdf: bool = True,
+        query_features: Sequence[str] = ("sdf",),
         descriptor: str = "sdf",
         inner_steps: int = 3,
         inner_points: int | None = None,
         alpha_init: float = 1.0,
+        pose_step: float = 0.0,
+        pose_jitter: float = 0.0,
         order: str = "second",
         finetune: bool = False,
         encoder_hidden: int = 128,
@@ -143,11 +157,15 @@ class ENF2ENF(Network):
     ):
         super().__init__(sizes)
         _one_of("encoder", encoder, ("inner_loop", "oneshot"))
-        _one_of("descriptor", descriptor, ("sdf", "node_map"))
         _one_of("order", order, ("second", "first", "reptile"))
         invariant = make_invariant(bi_invariant, sizes.dim)
-        if invariant.needs_axis:
-            raise ValueError(f"bi_invariant={bi_invariant!r} needs orientations of the queries, which fields do not have")
+        if invariant.needs_axis and (encoder == "inner_loop" or geometry_weight or refine_steps):
+            raise ValueError(
+                f"bi_invariant={bi_invariant!r} needs orientations of the points, which the geometry field does not have; use "
+                "encoder='oneshot' with geometry_weight=0"
+            )
+        if align == "flow" and sizes.globals < sizes.dim:
+            raise ValueError(f"align='flow' needs {sizes.dim} global parameters that are a vector, the data have {sizes.globals}")
         if descriptor == "node_map" and poses in ("body", "boundary"):
             raise ValueError(f"descriptor='node_map' needs poses in the common frame, 'grid' or 'multires', got {poses!r}")
         self.loops = encoder == "inner_loop"
@@ -160,7 +178,11 @@ class ENF2ENF(Network):
         self.steps = inner_steps if self.loops else refine_steps
         self.encodes_with_grad = self.steps > 0
         self.order, self.inner_points, self.encode_chunk = order, inner_points, encode_chunk
-        self.query_sdf, self.node_map, self.geometry_weight = query_sdf, descriptor == "node_map", geometry_weight
+        self.descriptor, self.geometry_weight = Descriptor(descriptor, sizes.dim), geometry_weight
+        self.query = QueryFeatures(query_features, sizes.dim, sizes.inputs)
+        self.needs_axis = invariant.needs_axis
+        if self.query.turns and invariant.rotations:
+            raise ValueError(f"query feature 'sdf_gradient' is a vector, which does not go with bi_invariant={bi_invariant!r}")
 
         self.poses = LatentPoses(
             poses,
@@ -183,10 +205,9 @@ class ENF2ENF(Network):
             "activation": activation,
             "dropout": dropout,
         }
-        channels = sizes.dim if self.node_map else 1
         self.geometry = ENF(
             latent_dim,
-            channels,
+            self.descriptor.channels,
             hidden=geometry_hidden,
             blocks=geometry_blocks,
             freq_std=geometry_freq_std,
@@ -198,12 +219,18 @@ class ENF2ENF(Network):
             hidden=field_hidden,
             blocks=field_blocks,
             freq_std=field_freq_std,
-            side=int(query_sdf),
-            cross_layers=cross_layers,
+            side=self.query.channels,
+            cross_layers=len(self.poses.levels) if coarse_to_fine else cross_layers,
+            levels=self.poses.levels if coarse_to_fine else None,
             **shared,
         )
-        self.alpha = nn.Parameter(torch.full((latent_dim,), alpha_init)) if self.steps else None
+        self.moves, self.pose_jitter = bool(pose_step and self.steps), pose_jitter
+        alpha = torch.tensor([alpha_init] * latent_dim + [pose_step] * (sizes.dim if self.moves else 0))
+        self.alpha = nn.Parameter(alpha) if self.steps else None
         self.turns = invariant.rotations
+        # What a node is known by: position from the centroid where nothing turns, distance, inputs.
+        node = (0 if self.turns else sizes.dim) + 1 + sizes.inputs
+        self.slices = SliceTokens(node, field_hidden, heads * field_hidden, heads, slices) if slices else None
         self.encoder = None
         if not self.loops:
             self.encoder = TokenEncoder(
@@ -224,9 +251,6 @@ class ENF2ENF(Network):
         self.latent_dim = latent_dim
         self.register_buffer("latent_mean", torch.zeros(latent_dim))
         self.register_buffer("latent_std", torch.ones(latent_dim))
-        self.register_buffer("descriptor_mean", torch.zeros(channels))
-        self.register_buffer("descriptor_std", torch.ones(channels))
-        self.register_buffer("reference", torch.zeros(0, sizes.dim))
         # Random subsets follow from this counter, so that a resumed training draws what an uninterrupted one does.
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
         self._cache: dict[int, Tensor] = {}
@@ -236,7 +260,7 @@ class ENF2ENF(Network):
     def encode(self, shapes: Shapes) -> dict[str, Tensor]:
         """Returns the latents that queries read, with their poses."""
         poses = self._poses(shapes)
-        return self._code(self._contexts(shapes, poses), poses, shapes.mu)
+        return self._code(self._contexts(shapes, poses), poses, shapes)
 
     def decode(
         self,
@@ -246,8 +270,10 @@ class ENF2ENF(Network):
     ) -> Float[Tensor, "shapes queries outputs"]:
         """Returns the field at query points, in normalised units."""
         poses = Poses(code["pos"], code["window"], code.get("frame"))
-        x = torch.cat([pos, sdf], -1) if self.query_sdf else pos
-        return self.field.read(code["latents"], x, poses)
+        x = torch.cat([pos, self.query(pos, sdf, code)], -1)
+        axis = F.normalize(boundary_normal(pos, code), dim=-1) if self.needs_axis else None
+        addition = None if self.slices is None else partial(self.slices, tokens=code["slices"])
+        return self.field.read(code["latents"], x, poses, axis=axis, addition=addition)
 
     def contexts(self, shapes: Shapes, steps: int | None = None) -> Float[Tensor, "shapes latents channels"]:
         """Returns the raw contexts of the shapes, from all of their nodes.
@@ -256,24 +282,37 @@ class ENF2ENF(Network):
             shapes: to encode.
             steps: inner steps; the default is that of the network.
         """
-        return self._contexts(shapes, self._poses(shapes), steps)
+        return self._contexts(shapes, self._poses(shapes), steps)[..., : self.latent_dim]
 
     @torch.no_grad()
     def reconstruction_error(self, shapes: Shapes, steps: int | None = None) -> Float[Tensor, " shapes"]:
         """Returns the mean squared error of each shape's descriptor, in its standard deviations, after inner steps."""
         poses = self._poses(shapes)
         contexts = self._contexts(shapes, poses, steps)
-        return self._misfit(contexts, self._samples(shapes), poses, None)
+        return self._misfit(contexts, self.descriptor(shapes), poses, None)
 
-    def _code(self, contexts: Tensor, poses: Poses, mu: Tensor) -> dict[str, Tensor]:
+    def _code(self, contexts: Tensor, poses: Poses, shapes: Shapes) -> dict[str, Tensor]:
+        contexts, poses = self._split(contexts, poses)
         normal = (contexts - self.latent_mean) / self.latent_std
+        mu = shapes.mu
+        if self.poses.align == "flow" and self.turns:
+            # In the frame of the flow the vector is its length.
+            flow = mu[:, : self.sizes.dim]
+            mu = torch.cat([flow.norm(dim=1, keepdim=True), torch.zeros_like(flow[:, 1:]), mu[:, self.sizes.dim :]], 1)
         features = torch.cat([normal, mu[:, None].expand(-1, normal.shape[1], -1)], -1)
         full = poses.expand(len(contexts))
         code = {"latents": self.field.mix(features, poses), "pos": full.pos, "window": full.window}
-        return code if full.frame is None else code | {"frame": full.frame}
+        if full.frame is not None:
+            code["frame"] = full.frame
+        if self.slices is not None:
+            centre = body_frame(shapes.token_pos, shapes.token_size, shapes.token_mask, align=False)[0]
+            place = [] if self.turns else [shapes.pos - centre[:, None]]
+            code["slices"] = self.slices.tokens(torch.cat([*place, shapes.sdf, shapes.x], -1), shapes.mask)
+        return code | self.query.keep(shapes, self.needs_axis)
 
     def _poses(self, shapes: Shapes) -> Poses:
-        return self.poses(shapes.token_pos, shapes.token_normal, shapes.token_size, shapes.token_mask)
+        flow = shapes.mu[:, : self.sizes.dim] if self.poses.align == "flow" else None
+        return self.poses(shapes.token_pos, shapes.token_normal, shapes.token_size, shapes.token_mask, flow)
 
     def _start(self, shapes: Shapes, poses: Poses) -> Tensor:
         if self.encoder is None:
@@ -283,20 +322,30 @@ class ENF2ENF(Network):
         measure = torch.where(shapes.token_mask[..., None], shapes.token_size, 1.0).clamp_min(1e-12)
         return self.encoder(tokens, torch.cat(features, -1), shapes.token_mask, measure, poses)
 
+    def _split(self, contexts: Tensor, poses: Poses) -> tuple[Tensor, Poses]:
+        """Returns contexts and poses; where latents move, their positions are the last channels of the contexts."""
+        if not self.moves:
+            return contexts, poses
+        full = poses.expand(len(contexts))
+        return contexts[..., : self.latent_dim], Poses(contexts[..., self.latent_dim :], full.window, full.frame)
+
+    def _with_positions(self, contexts: Tensor, poses: Poses) -> Tensor:
+        return torch.cat([contexts, poses.pos.expand(len(contexts), -1, -1)], -1) if self.moves else contexts
+
     def _contexts(self, shapes: Shapes, poses: Poses, steps: int | None = None) -> Tensor:
         steps = self.steps if steps is None else steps
-        start = self._start(shapes, poses)
+        start = self._with_positions(self._start(shapes, poses), poses)
         if not steps:
             return start
         if self.alpha is None:
             raise ValueError("this network was built without inner steps (refine_steps=0); it cannot take any")
         with torch.inference_mode(False), torch.no_grad():
             # Tensors of inference mode cannot take part in the gradients of the inner loop; copies can.
-            samples = [value.clone() for value in self._samples(shapes)]
+            samples = [value.clone() for value in self.descriptor(shapes)]
             poses = Poses(*(None if v is None else v.clone() for v in (poses.pos, poses.window, poses.frame)))
             weight = samples[2].sum(1, keepdim=True).clamp_min(1)
             chunks = list(zip(*(value.split(self.encode_chunk, 1) for value in samples), strict=True))
-            pairs = self.geometry.pairs(chunks[0][0], poses) if len(chunks) == 1 else None
+            pairs = self.geometry.pairs(chunks[0][0], poses) if len(chunks) == 1 and not self.moves else None
             context = start.detach().clone()
             for _ in range(steps):
                 total = torch.zeros_like(context)
@@ -310,47 +359,37 @@ class ENF2ENF(Network):
 
     # --- the geometry network ----------------------------------------------------------------------------------------
 
-    def _samples(self, shapes: Shapes) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns points, standardised descriptors and weights (1 for real nodes, 0 for padding)."""
-        points, values = shapes.pos, shapes.sdf
-        if self.node_map:
-            if len(self.reference) != shapes.pos.shape[1] or not bool(shapes.mask.all()):
-                raise ValueError(
-                    f"descriptor='node_map' needs shapes whose nodes correspond to the {len(self.reference)} of the "
-                    f"training set, got up to {shapes.pos.shape[1]}; use descriptor='sdf' for other data"
-                )
-            points, values = self.reference.expand(len(shapes), -1, -1), shapes.pos
-        values = (values - self.descriptor_mean) / self.descriptor_std
-        return points, values, shapes.mask.to(values.dtype)
-
     def _misfit(self, contexts: Tensor, samples: Sequence[Tensor], poses: Poses, pairs: Pairs | None) -> Float[Tensor, " shapes"]:
         points, values, weight = samples
+        contexts, poses = self._split(contexts, poses)
         field = self.geometry.read(self.geometry.mix(contexts, poses), points, poses, pairs=pairs)
         square = (field - values).square().mean(-1) * weight
         return square.sum(1) / weight.sum(1).clamp_min(1)
 
-    def _subsets(self, shapes: Shapes, count: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yields fresh random subsets of the samples."""
-        points, values, weight = self._samples(shapes)
-        size = min(self.inner_points, points.shape[1])
+    def _subsets(self, shapes: Shapes, count: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Returns fresh random subsets of the samples."""
+        return random_subsets(self.descriptor(shapes), self.inner_points, count, self._generator())
+
+    def _generator(self) -> torch.Generator:
         generator = torch.Generator().manual_seed(int(self.draws))
         self.draws += 1
-        for _ in range(count):
-            order = torch.rand(weight.shape, generator=generator).to(weight)
-            index = order.masked_fill(weight == 0, -1).topk(size, dim=1).indices
-            rows = index[..., None]
-            chosen = [value.gather(1, rows.expand(-1, -1, value.shape[-1])) for value in (points, values)]
-            yield chosen[0], chosen[1], weight.gather(1, index)
+        return generator
 
     def _loop(self, shapes: Shapes, poses: Poses, order: str) -> tuple[list[Tensor], Callable[[Tensor, int], Tensor]]:
         """Returns the contexts of all inner steps, differentiable, and the misfit on the subset of each step."""
-        start = self._start(shapes, poses)
-        if self.inner_points is None:
-            samples = self._samples(shapes)
-            pairs = self.geometry.pairs(samples[0], poses)
-            subsets = [(samples, pairs)] * (self.steps + 1)
+        start = self._with_positions(self._start(shapes, poses), poses)
+        if self.moves and self.pose_jitter:
+            place = start[..., self.latent_dim :]
+            jitter = self.pose_jitter * torch.randn(place.shape, generator=self._generator()).to(place)
+            start = torch.cat([start[..., : self.latent_dim], place + jitter], -1)
+        whole = self.inner_points is None
+        chosen = [self.descriptor(shapes)] * (self.steps + 1) if whole else self._subsets(shapes, self.steps + 1)
+        if self.moves:
+            subsets = [(samples, None) for samples in chosen]
+        elif whole:
+            subsets = [(chosen[0], self.geometry.pairs(chosen[0][0], poses))] * len(chosen)
         else:
-            subsets = [(s, self.geometry.pairs(s[0], poses)) for s in self._subsets(shapes, self.steps + 1)]
+            subsets = [(samples, self.geometry.pairs(samples[0], poses)) for samples in chosen]
 
         def misfit(contexts: Tensor, k: int) -> Tensor:
             samples, pairs = subsets[k]
@@ -380,11 +419,11 @@ class ENF2ENF(Network):
             return misfit(contexts[-1], self.steps).mean()
         if stage == "field" and self.loops:
             contexts = self._frozen(shapes, poses) if self.training else self._contexts(shapes, poses)
-            return loss(self.decode(self._code(contexts, poses, shapes.mu), pos, sdf), target)
+            return loss(self.decode(self._code(contexts, poses, shapes), pos, sdf), target)
         if not self.steps and not self.geometry_weight:
-            return loss(self.decode(self._code(self._start(shapes, poses), poses, shapes.mu), pos, sdf), target)
+            return loss(self.decode(self._code(self._start(shapes, poses), poses, shapes), pos, sdf), target)
         contexts, misfit = self._loop(shapes, poses, "last" if stage == "finetune" else self.order)
-        total = loss(self.decode(self._code(contexts[-1], poses, shapes.mu), pos, sdf), target)
+        total = loss(self.decode(self._code(contexts[-1], poses, shapes), pos, sdf), target)
         return total + self.geometry_weight * misfit(contexts[-1], self.steps).mean()
 
     def stage_parameters(self, stage: str) -> list[nn.Parameter]:
@@ -394,10 +433,13 @@ class ENF2ENF(Network):
         if stage == "geometry":
             return [*self.geometry.parameters(), *alpha]
         if stage == "field" and self.loops:
-            return list(self.field.parameters())
+            return self._field_parameters()
         if not self.steps and not self.geometry_weight:
-            return [*self.encoder.parameters(), *self.field.parameters()]
+            return [*self.encoder.parameters(), *self._field_parameters()]
         return super().stage_parameters(stage)
+
+    def _field_parameters(self) -> list[nn.Parameter]:
+        return [*self.field.parameters(), *([] if self.slices is None else self.slices.parameters())]
 
     def stage_lr_scale(self, stage: str) -> float:
         """Returns a tenth for joint fine-tuning."""
@@ -408,11 +450,11 @@ class ENF2ENF(Network):
         _one_of("stage", stage, self.stages)
         self._cache.clear()
         if stage == self.stages[0]:
-            self._fit_descriptor(train)
+            self.descriptor.fit(train)
         if stage == "field" and self.loops:
             moments = Moments()
             for shapes in train():
-                moments.add(self._frozen(shapes, self._poses(shapes)).flatten(0, 1))
+                moments.add(self._frozen(shapes, self._poses(shapes))[..., : self.latent_dim].flatten(0, 1))
             moments.fill(self.latent_mean, self.latent_std)
 
     def after_step(self, stage: str) -> None:
@@ -420,17 +462,6 @@ class ENF2ENF(Network):
         if self.alpha is not None:
             with torch.no_grad():
                 self.alpha.clamp_(1e-6, 10)
-
-    def _fit_descriptor(self, train: Callable[[], Iterable[Shapes]]) -> None:
-        if self.node_map:
-            total, count = 0.0, 0
-            for shapes in train():
-                total, count = total + shapes.pos.double().sum(0), count + len(shapes)
-            self.reference = (total / count).to(self.descriptor_mean)
-        moments = Moments()
-        for shapes in train():
-            moments.add((shapes.pos if self.node_map else shapes.sdf)[shapes.mask])
-        moments.fill(self.descriptor_mean, self.descriptor_std)
 
     def _frozen(self, shapes: Shapes, poses: Poses) -> Tensor:
         """Returns contexts without gradients, remembered by the key of a shape."""
@@ -441,32 +472,14 @@ class ENF2ENF(Network):
             for i, key in enumerate(shapes.key.tolist()):
                 if key not in self._cache:
                     # Alone and without padding, so that the digits do not depend on the batch it came in.
-                    one = _single(shapes, i)
+                    one = shapes.single(i)
                     self._cache[key] = self._contexts(one, self._poses(one))[0]
                 found.append(self._cache[key])
             return torch.stack(found)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         self._cache.clear()
-        # The number of nodes that correspond is only known from the data.
-        stored = state_dict.get(prefix + "reference")
-        if stored is not None and stored.shape != self.reference.shape and stored.shape[1:] == self.reference.shape[1:]:
-            self.reference = self.reference.new_zeros(stored.shape)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _single(shapes: Shapes, i: int) -> Shapes:
-    """Returns one shape of a batch without its padding."""
-    nodes, tokens = shapes.mask[i], shapes.token_mask[i]
-    one = {}
-    for field in fields(shapes):
-        value = getattr(shapes, field.name)[i : i + 1]
-        if field.name in ("pos", "x", "sdf", "mask"):
-            value = value[:, nodes]
-        elif field.name.startswith("token"):
-            value = value[:, tokens]
-        one[field.name] = value
-    return replace(shapes, **one)
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

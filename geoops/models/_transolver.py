@@ -3,66 +3,13 @@
 from typing import final
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from geoops.geometry import Shapes, Sizes
+from geoops.layers import PhysicsAttention, mlp
 from geoops.layers import activation as make_activation
-from geoops.layers import mlp
 from geoops.models._network import Network
-
-
-class PhysicsAttention(nn.Module):
-    r"""Attention among $G$ slice tokens per head (Wu et al., arXiv 2402.02366).
-
-    With soft assignments $w_m = \mathrm{softmax}(W_s x_m / \tau)$ of points to slices, the tokens
-    $z_g = \sum_m w_{mg} f_m / \sum_m w_{mg}$ attend to each other and go back, $y_m = \sum_g w_{mg} z'_g$.
-
-    Args:
-        hidden: channels of the points.
-        heads: number of heads, must divide `hidden`.
-        slices: tokens per head.
-    """
-
-    def __init__(self, hidden: int, heads: int, slices: int):
-        super().__init__()
-        width = hidden // heads
-        self.heads = heads
-        self.temperature = nn.Parameter(torch.full((heads, 1, 1), 0.5))
-        self.assign = nn.Linear(hidden, hidden)
-        self.value = nn.Linear(hidden, hidden)
-        self.slice = nn.Linear(width, slices)
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(width, width, bias=False)
-        self.to_v = nn.Linear(width, width, bias=False)
-        self.out = nn.Linear(hidden, hidden)
-
-    def weights(self, h: Float[Tensor, "shapes points hidden"]) -> Float[Tensor, "shapes heads points slices"]:
-        """Returns the soft assignment of each point to the slices."""
-        return (self.slice(self._split(self.assign(h))) / self.temperature).softmax(-1)
-
-    def tokens(
-        self,
-        h: Float[Tensor, "shapes points hidden"],
-        weights: Float[Tensor, "shapes heads points slices"],
-        mask: Bool[Tensor, "shapes points"],
-    ) -> Float[Tensor, "shapes heads slices width"]:
-        """Returns the slice tokens of the points where `mask` is True, after their attention."""
-        real = weights * mask[:, None, :, None]
-        z = real.mT @ self._split(self.value(h)) / (real.sum(2)[..., None] + 1e-5)
-        return F.scaled_dot_product_attention(self.to_q(z), self.to_k(z), self.to_v(z))
-
-    def read(
-        self,
-        weights: Float[Tensor, "shapes heads points slices"],
-        tokens: Float[Tensor, "shapes heads slices width"],
-    ) -> Float[Tensor, "shapes points hidden"]:
-        """Returns what the points receive from the tokens."""
-        return self.out((weights @ tokens).transpose(1, 2).flatten(2))
-
-    def _split(self, h: Tensor) -> Tensor:
-        return h.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class Block(nn.Module):

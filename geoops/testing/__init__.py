@@ -13,5 +13,4 @@ from ._shapes import padded as padded
 from ._shapes import permuted as permuted
 from ._shapes import random_shapes as random_shapes
 from ._shapes import shapes_for as shapes_for
-from ._shapes import single as single
 from ._suite import ModelSuite as ModelSuite

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from geoops.geometry import Shapes
 
-from ._shapes import moved, padded, permuted, single
+from ._shapes import moved, padded, permuted
 
 
 def evaluate(
@@ -98,7 +98,7 @@ def assert_batch_independent(network: nn.Module, shapes: Shapes, *, atol: float 
     """
     together = evaluate(network, shapes)
     for i in range(len(shapes)):
-        alone = evaluate(network, single(shapes, i))[0]
+        alone = evaluate(network, shapes.single(i))[0]
         _close(together[i][shapes.mask[i]], alone, atol, f"the field of shape {i} depends on its batch mates")
 
 

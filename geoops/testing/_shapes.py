@@ -1,7 +1,7 @@
 """Synthetic shapes with ragged nodes and tokens, and the motions under which properties are tested."""
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -108,13 +108,6 @@ def padded(shapes: Shapes, extra: int, fill: float = 0.0) -> Shapes:
         return torch.cat([value, value.new_full((value.shape[0], extra, *value.shape[2:]), constant)], 1)
 
     return _map(shapes, grow, grow)
-
-
-def single(shapes: Shapes, i: int) -> Shapes:
-    """Returns one shape as a batch of one, without padding."""
-    one = replace(shapes, **{f.name: getattr(shapes, f.name)[i : i + 1] for f in fields(shapes)})
-    nodes, tokens = one.mask[0], one.token_mask[0]
-    return _map(one, lambda value: value[:, nodes], lambda value: value[:, tokens])
 
 
 def _map(shapes: Shapes, on_nodes, on_tokens) -> Shapes:

@@ -72,6 +72,16 @@ def test_scale_mode_keeps_zero(meshes):
     torch.testing.assert_close(normalizer.restore(y, "stress")[:, 0], meshes[0].point_fields["stress"])
 
 
+def test_globals_may_keep_their_direction(plate):
+    meshes = [plate(i).with_fields(globals={"load": torch.tensor([3.0 * (i + 1), 4.0 * (i + 1)])}) for i in range(3)]
+    normalizer = Normalizer.fit(meshes, TASK, globals_mode="scale")
+    mu = torch.cat([normalizer.sample(m).mu for m in meshes])
+    torch.testing.assert_close(mu[:, 1] / mu[:, 0], torch.full((3,), 4 / 3))
+    torch.testing.assert_close(mu.square().mean(), torch.tensor(1.0))
+    with pytest.raises(ValueError, match="globals_mode must be 'standard' or 'scale', got 'none'"):
+        Normalizer.fit(meshes, TASK, globals_mode="none")
+
+
 def test_constant_channels_do_not_blow_up(plate):
     meshes = [plate(i).with_fields(points={"stress": torch.full((36,), 0.1)}) for i in range(3)]
     normalizer = Normalizer.fit(meshes, TASK)

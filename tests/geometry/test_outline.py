@@ -115,3 +115,17 @@ def test_a_boundary_without_segments_has_no_pieces():
 def test_facets_in_space_are_refused():
     with pytest.raises(ValueError, match="segments in the plane"):
         Outline.of(Facets.from_index(torch.eye(3), torch.tensor([[0, 1, 2]])))
+
+
+def test_pieces_need_a_length():
+    with pytest.raises(ValueError, match="positive length"):
+        Outline.of(loop(circle(5))).divide(0.0, HALF)
+
+
+def test_points_that_coincide_do_no_harm():
+    points = circle(12)
+    points = torch.cat([points[:5], points[4:5], points[5:]])
+    outline = Outline.of(loop(points))
+    pieces = outline.divide(0.3, HALF)
+    assert all(bool(part.isfinite().all()) for part in (pieces.pos, pieces.normal, pieces.size))
+    assert outline.refined().points.isfinite().all()

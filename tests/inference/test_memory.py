@@ -49,8 +49,8 @@ def test_few_points_are_not_probed():
 
 def test_the_chunk_follows_the_budget():
     # 2 x 1000 floats a query live at the same time
-    small, large = (chunk_size(_decode(1000), 10**6, budget) for budget in (8 * 10**6, 80 * 10**6))
-    assert small == pytest.approx(0.6 * 8e6 / 8000, rel=0.02)
+    small, large = (chunk_size(_decode(1000), 10**6, budget) for budget in (4 * 10**6, 40 * 10**6))
+    assert small == pytest.approx(0.6 * 4e6 / 8000, rel=0.02)
     assert large == pytest.approx(10 * small, rel=0.02)
 
 

@@ -15,7 +15,7 @@ def place(poses, shapes):
 )
 def test_kinds(kind, count, coarse, latents):
     shapes = random_shapes(3)
-    poses = LatentPoses(kind, count, 2, coarse=coarse, align=True, frames=True)
+    poses = LatentPoses(kind, count, 2, coarse=coarse, align="principal", frames=True)
     got = place(poses, shapes)
     assert poses.latents == latents == got.pos.shape[1]
     assert got.frame.shape[1:] == (latents, 2, 2)

@@ -33,6 +33,12 @@ class TestInnerLoopReptileKnnIn3D(ModelSuite):
         return ENF2ENF(sizes, order="reptile", inner_steps=1, attention="knn", nearest_k=8, **options)
 
 
+class TestInnerLoopMovingLatents(ModelSuite):
+    def build(self, sizes):
+        options = SMALL | {"poses": "body", "bi_invariant": "se2"}
+        return ENF2ENF(sizes, inner_steps=2, pose_step=0.5, pose_jitter=0.01, **options)
+
+
 class TestOneShot(ModelSuite):
     def build(self, sizes):
         return ENF2ENF(sizes, encoder_layers=2, refine_steps=1, poses="boundary", coarse_latents=4, **SMALL_ONE)
@@ -44,12 +50,30 @@ class TestOneShotSeparable(ModelSuite):
         return ENF2ENF(sizes, **options, **SMALL_ONE)
 
 
+class TestOneShotWithEverything(ModelSuite):
+    def build(self, sizes):
+        options = SMALL_ONE | {"num_latents": [1, 4], "poses": "body", "coarse_to_fine": True, "slices": 3}
+        return ENF2ENF(sizes, query_features=["sdf", "log_sdf", "sdf_gradient", "boundary"], **options)
+
+
+class TestOneShotOrientedQueries(ModelSuite):
+    def build(self, sizes):
+        options = SMALL_ONE | {"poses": "boundary", "bi_invariant": "se2_oriented", "geometry_weight": 0.0, "slices": 2}
+        return ENF2ENF(sizes, query_features=["sdf", "boundary"], **options)
+
+
+class TestInnerLoopCoarseToFine(ModelSuite):
+    def build(self, sizes):
+        options = SMALL | {"num_latents": [1, 9], "poses": "multires", "coarse_to_fine": True, "slices": 2}
+        return ENF2ENF(sizes, inner_steps=1, query_features=["log_sdf"], **options)
+
+
 class TestOneShotSE3Axis(ModelSuite):
     sizes = Sizes(dim=3, inputs=2, outputs=1)
 
     def build(self, sizes):
         options = SMALL_ONE | {"num_latents": [1, 8], "poses": "multires", "value_mode": "film_linear"}
-        return ENF2ENF(sizes, bi_invariant="se3_axis", query_sdf=False, **options)
+        return ENF2ENF(sizes, bi_invariant="se3_axis", query_features=(), **options)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +83,12 @@ class TestOneShotSE3Axis(ModelSuite):
         ({"descriptor": "volume"}, "'volume'"),
         ({"order": "last"}, "'last'"),
         ({"descriptor": "node_map", "poses": "body"}, "common frame"),
-        ({"bi_invariant": "se2_oriented"}, "orientations of the queries"),
+        ({"bi_invariant": "se2_oriented"}, "orientations of the points"),
+        ({"bi_invariant": "se2", "query_features": ["sdf_gradient"]}, "is a vector"),
+        ({"query_features": ["sdf_hessian"]}, "'sdf_hessian'"),
+        ({"align": "flow", "poses": "body"}, "global parameters"),
+        ({"align": "principal"}, "poses='body' or 'boundary'"),
+        ({"align": "inflow", "poses": "body"}, "'inflow'"),
         ({"encoder": "oneshot", "finetune": True}, "finetune=True"),
         ({"encoder": "oneshot", "order": "reptile"}, "reptile"),
         ({"num_latents": 10}, "got 10"),

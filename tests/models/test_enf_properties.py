@@ -13,7 +13,6 @@ from geoops.testing import (
     moved,
     permuted,
     random_shapes,
-    single,
 )
 
 SIZES = Sizes(dim=2, inputs=5, outputs=1)
@@ -61,6 +60,20 @@ def test_encoding_moves_with_its_poses(dtype, bound, shift, attention):
     assert (there - network.contexts(shapes)).abs().max() > 1e-4
 
 
+def test_latents_may_move_in_the_inner_loop():
+    """Positions follow the gradient of the misfit as contexts do, with step sizes of their own; without them they stay."""
+    network, shapes = build(pose_step=1.0, inner_steps=2), random_shapes(2)
+    assert network.alpha.shape == (6,)
+    code = network.encode(shapes)
+    assert (code["pos"] - network.poses.pos).abs().max() > 1e-4
+    assert network.contexts(shapes).shape == (2, 9, 4)
+    geometry_loss(network, shapes).backward()
+    assert (network.alpha.grad != 0).all()
+    assert torch.equal(build(inner_steps=2).encode(shapes)["pos"], network.poses.pos.expand(2, -1, -1))
+    jittered = build(pose_step=1.0, pose_jitter=0.1)
+    assert geometry_loss(jittered, shapes) != geometry_loss(jittered, shapes)
+
+
 @pytest.mark.parametrize("options", [{}, {"attention": "knn", "nearest_k": 4}, ONE, ONE | {"refine_steps": 1}])
 @pytest.mark.parametrize("poses", ["body", "boundary"])
 def test_poses_of_the_body_make_everything_invariant(options, poses):
@@ -74,9 +87,48 @@ def test_poses_of_the_body_make_everything_invariant(options, poses):
 @pytest.mark.parametrize("options", [{}, ONE])
 @pytest.mark.parametrize("poses", ["body", "boundary"])
 def test_aligned_poses_and_se2_add_rotations(options, poses):
-    network = build(torch.float64, poses=poses, align=True, bi_invariant="se2", **options).eval()
+    network = build(torch.float64, poses=poses, align="principal", bi_invariant="se2", **options).eval()
     turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
     assert_translation_invariant(network, random_shapes(2, dtype=torch.float64), shift=10.0, rotation=turn, atol=1e-10)
+
+
+@pytest.mark.parametrize("options", [{}, ONE | {"query_features": ("sdf", "boundary"), "slices": 3}])
+def test_poses_in_the_frame_of_the_flow_turn_with_it(options):
+    """Turning body and inflow together turns nothing in the answer; turning the body alone does."""
+    sizes = Sizes(dim=2, inputs=5, outputs=1, globals=3)
+    options = {"poses": "body", "align": "flow", "bi_invariant": "se2", **options}
+    network = build(torch.float64, sizes=sizes, **options).eval()
+    shapes = random_shapes(2, globals=3, dtype=torch.float64)
+    turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
+    turned = moved(shapes, torch.tensor([5.0, 1.0], dtype=torch.float64), turn)
+    with_flow = replace(turned, mu=torch.cat([turned.mu[:, :2] @ turn.T, turned.mu[:, 2:]], 1))
+    here = evaluate(network, shapes)
+    assert (here - evaluate(network, with_flow)).abs().max() < 1e-10
+    assert (here - evaluate(network, turned)).abs().max() > 1e-5
+
+
+def test_oriented_queries_turn_with_the_body():
+    """SE(2) with orientated queries: the orientation is the gradient of the distance."""
+    options = ONE | {"geometry_weight": 0.0, "bi_invariant": "se2_oriented", "poses": "boundary"}
+    network = build(torch.float64, **options).eval()
+    turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
+    assert_translation_invariant(network, random_shapes(2, dtype=torch.float64), shift=10.0, rotation=turn, atol=1e-10)
+
+
+def test_finer_latents_leave_what_coarser_ones_said():
+    """Coarse to fine: the first cross-attention reads the coarsest grid only."""
+    network = build(poses="multires", num_latents=[1, 4], coarse_to_fine=True).eval()
+    assert network.field.levels == [(0, 1), (1, 5)]
+    assert len(network.field.more) == 1
+    shapes = random_shapes(1)
+    code = network.encode(shapes)
+    changed = code | {"latents": torch.cat([code["latents"][:, :1], code["latents"][:, 1:] + 1], 1)}
+    x = torch.cat([shapes.pos, shapes.sdf], -1)
+    poses = network.poses(shapes.token_pos, shapes.token_normal, shapes.token_size, shapes.token_mask)
+    first = [network.field.attention(x, *network.field._level(0, poses, c["latents"])) for c in (code, changed)]
+    assert torch.equal(*first)
+    with torch.no_grad():
+        assert (network.decode(code, shapes.pos, shapes.sdf) - network.decode(changed, shapes.pos, shapes.sdf)).abs().max() > 1e-4
 
 
 def test_absolute_positions_fail_also_with_moving_poses():
@@ -93,7 +145,7 @@ def test_encoding_does_not_depend_on_the_batch(options):
     with torch.no_grad():
         sixteen = network.contexts(shapes)
         four = torch.cat([network.contexts(take(shapes, slice(i, i + 4))) for i in range(0, 16, 4)])
-        one = torch.cat([network.contexts(single(shapes, i)) for i in range(16)])
+        one = torch.cat([network.contexts(shapes.single(i)) for i in range(16)])
     assert (sixteen - four).abs().max() <= 1e-6
     assert (sixteen - one).abs().max() <= 1e-6
 
@@ -234,7 +286,7 @@ def test_four_shapes_are_learned_by_heart():
     network = build(field_hidden=32, latent_dim=8, inner_points=40)
     shapes = random_shapes(4, nodes=(64, 64))
     shapes = replace(shapes, key=torch.arange(4))
-    centre = torch.stack([single(shapes, i).token_pos.mean((0, 1)) for i in range(4)])[:, None]
+    centre = torch.stack([shapes.single(i).token_pos.mean((0, 1)) for i in range(4)])[:, None]
     x, y = shapes.pos.split(1, -1)
     target = 1 + torch.sin(2 * x + y) * torch.exp(2 * shapes.sdf) + 3 * centre[..., :1] * y
     for stage, steps, rate in (("geometry", 40, 4e-3), ("field", 300, 5e-3)):
@@ -251,8 +303,8 @@ def test_contexts_are_standardised_over_the_training_set():
     network, shapes = build(), random_shapes(6)
     network.begin_stage("geometry", lambda: [take(shapes, slice(0, 2)), take(shapes, slice(2, 6))])
     values = shapes.sdf[shapes.mask]
-    torch.testing.assert_close(network.descriptor_mean, values.mean(0))
-    torch.testing.assert_close(network.descriptor_std, values.std(0, correction=0))
+    torch.testing.assert_close(network.descriptor.mean, values.mean(0))
+    torch.testing.assert_close(network.descriptor.std, values.std(0, correction=0))
     network.begin_stage("field", lambda: [take(shapes, slice(0, 2)), take(shapes, slice(2, 6))])
     contexts = network.contexts(shapes).flatten(0, 1)
     torch.testing.assert_close(network.latent_mean, contexts.mean(0), atol=1e-5, rtol=1e-5)
@@ -312,13 +364,13 @@ def test_subsets_never_hold_padding():
 
 def test_node_map():
     shapes = random_shapes(5, nodes=(20, 20))
-    network = build(descriptor="node_map", query_sdf=False)
+    network = build(descriptor="node_map", query_features=())
     assert network.geometry.head[-1].out_features == 2
     network.begin_stage("geometry", lambda: [take(shapes, slice(0, 2)), take(shapes, slice(2, 5))])
-    torch.testing.assert_close(network.reference, shapes.pos.mean(0))
+    torch.testing.assert_close(network.descriptor.reference, shapes.pos.mean(0))
     assert train(network, "geometry", shapes, 20, 2e-3) < 2
     network.begin_stage("field", lambda: [shapes])
-    other = build(descriptor="node_map", query_sdf=False)
+    other = build(descriptor="node_map", query_features=())
     other.load_state_dict(network.state_dict())
     assert torch.equal(evaluate(network.eval(), shapes), evaluate(other.eval(), shapes))
     with pytest.raises(ValueError, match="nodes correspond to the 20"):

@@ -3,7 +3,6 @@ import torch
 
 from geoops.geometry import Sizes
 from geoops.models import Transolver
-from geoops.models._transolver import PhysicsAttention
 from geoops.testing import ModelSuite, random_shapes
 
 
@@ -21,21 +20,6 @@ class TestTransolverWithInputsIn3D(ModelSuite):
     def test_forward_is_decode_of_encode(self):
         network, shapes = self.ready()
         torch.testing.assert_close(network(shapes), network(shapes, shapes.pos, shapes.sdf))
-
-
-def test_attention_is_the_published_one():
-    """The formula of the paper, written out for one shape and one head."""
-    torch.manual_seed(0)
-    attention = PhysicsAttention(hidden=6, heads=1, slices=3).double()
-    h = torch.randn(1, 10, 6, dtype=torch.float64)
-    mask = torch.tensor([[True] * 8 + [False] * 2])
-    w = (attention.slice(attention.assign(h)) / attention.temperature[0]).softmax(-1)[0, :8]
-    z = torch.stack([(w[:, g, None] * attention.value(h)[0, :8]).sum(0) / (w[:, g].sum() + 1e-5) for g in range(3)])
-    scores = attention.to_q(z) @ attention.to_k(z).T / 6**0.5
-    expected = attention.out(w @ (scores.softmax(-1) @ attention.to_v(z)))
-    weights = attention.weights(h)
-    got = attention.read(weights, attention.tokens(h, weights, mask))[0, :8]
-    torch.testing.assert_close(got, expected)
 
 
 def test_a_subset_of_queries_costs_nothing_but_time():

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from geoops.testing import moved, padded, permuted, random_shapes, single
+from geoops.testing import moved, padded, permuted, random_shapes
 
 
 @pytest.fixture(params=[2, 3])
@@ -41,7 +41,7 @@ def test_normals_point_out_of_the_material(shapes):
 
 def test_distance_is_negative_and_its_gradient_at_most_one(shapes):
     for i in range(len(shapes)):
-        one = single(shapes, i)
+        one = shapes.single(i)
         assert (one.sdf < 0).all()
         apart = torch.cdist(one.pos[0], one.pos[0])
         assert ((one.sdf[0] - one.sdf[0].T).abs() <= apart + 1e-12).all()
@@ -57,11 +57,11 @@ def test_motions_keep_distances_and_masks(shapes):
     dim = shapes.pos.shape[-1]
     turn = torch.linalg.qr(torch.randn(dim, dim, dtype=torch.float64)).Q
     other = moved(shapes, torch.ones(dim), turn)
-    one, two = single(shapes, 1), single(other, 1)
+    one, two = shapes.single(1), other.single(1)
     torch.testing.assert_close(torch.cdist(one.pos, one.token_pos), torch.cdist(two.pos, two.token_pos))
-    again = single(permuted(shapes), 1)
+    again = permuted(shapes).single(1)
     assert sorted(again.sdf.flatten().tolist()) == sorted(one.sdf.flatten().tolist())
-    assert torch.equal(single(padded(shapes, 3, 1.0), 1).token_pos, one.token_pos)
+    assert torch.equal(padded(shapes, 3, 1.0).single(1).token_pos, one.token_pos)
 
 
 def test_dimension_is_checked():
