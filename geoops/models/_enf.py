@@ -404,8 +404,8 @@ class ENF2ENF(Network):
         self,
         stage: str,
         shapes: Shapes,
-        pos: Float[Tensor, "shapes queries dim"],
-        sdf: Float[Tensor, "shapes queries 1"],
+        pos: Float[Tensor, "shapes points dim"],
+        sdf: Float[Tensor, "shapes points 1"],
         target: Float[Tensor, "shapes queries outputs"],
         loss: Loss,
     ) -> Tensor:

@@ -52,11 +52,16 @@ class TestOneShotSeparable(ModelSuite):
 
 class TestOneShotWithEverything(ModelSuite):
     def build(self, sizes):
-        options = SMALL_ONE | {"num_latents": [1, 4], "poses": "body", "coarse_to_fine": True, "slices": 3}
+        options = SMALL_ONE | {"num_latents": [4, 9], "poses": "body", "coarse_to_fine": True, "slices": 3}
         return ENF2ENF(sizes, query_features=["sdf", "log_sdf", "sdf_gradient", "boundary"], **options)
 
 
 class TestOneShotOrientedQueries(ModelSuite):
+    @property
+    def no_gradient(self):
+        """Without its loss the field of the geometry is not trained."""
+        return [name for name, _ in self.build(self.sizes).named_parameters() if name.startswith("geometry.")]
+
     def build(self, sizes):
         options = SMALL_ONE | {"poses": "boundary", "bi_invariant": "se2_oriented", "geometry_weight": 0.0, "slices": 2}
         return ENF2ENF(sizes, query_features=["sdf", "boundary"], **options)
@@ -64,7 +69,7 @@ class TestOneShotOrientedQueries(ModelSuite):
 
 class TestInnerLoopCoarseToFine(ModelSuite):
     def build(self, sizes):
-        options = SMALL | {"num_latents": [1, 9], "poses": "multires", "coarse_to_fine": True, "slices": 2}
+        options = SMALL | {"num_latents": [4, 9], "poses": "multires", "coarse_to_fine": True, "slices": 2}
         return ENF2ENF(sizes, inner_steps=1, query_features=["log_sdf"], **options)
 
 
