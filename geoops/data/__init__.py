@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ._module import MeshData as MeshData
     from ._normalizer import Normalizer as Normalizer
     from ._pack import to_shapes as to_shapes
-    from ._probes import cubic_weights as cubic_weights
 
 _MODULES = {
     "FieldBatch": "_batch",
@@ -23,10 +22,9 @@ _MODULES = {
     "MeshData": "_module",
     "Normalizer": "_normalizer",
     "to_shapes": "_pack",
-    "cubic_weights": "_probes",
 }
 
-__all__ = ["FieldBatch", "MeshData", "MeshFolder", "Normalizer", "Task", "cubic_weights", "split_files", "to_shapes"]
+__all__ = ["FieldBatch", "MeshData", "MeshFolder", "Normalizer", "Task", "split_files", "to_shapes"]
 
 
 def __getattr__(name: str):

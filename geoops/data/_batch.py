@@ -15,22 +15,16 @@ from geoops.geometry import Shapes
 
 from ._normalizer import Normalizer, Scaler
 from ._pack import Pack
-from ._probes import boundary_probes, first_layer
 
 
 class FieldBatch(NamedTuple):
-    """Shapes with query points, the field there in normalised units, and which queries are not padding.
-
-    Behind the queries with targets may come those of boundary probes, five for each place, see `boundary_probes`; `probes` tells
-    which places are of use.
-    """
+    """Shapes with query points, the field there in normalised units, and which queries are not padding."""
 
     shapes: Shapes
-    pos: Float[Tensor, "shapes points dim"]
-    sdf: Float[Tensor, "shapes points 1"]
+    pos: Float[Tensor, "shapes queries dim"]
+    sdf: Float[Tensor, "shapes queries 1"]
     target: Float[Tensor, "shapes queries outputs"]
     mask: Bool[Tensor, "shapes queries"]
-    probes: Bool[Tensor, "shapes places"] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +124,6 @@ class StepBatches:
         encode_points: random nodes per shape that the encoder sees; all when None. They share the draw with the
             queries.
         reflections: mirrors, each applied with probability 1/2.
-        probes: places of each shape at which the field between the boundary and the first nodes is compared with a cubic.
         seed, start: of the draws; the first step.
         rank, world: this process and the number of them.
         with_nodes: False for networks that read tokens only.
@@ -145,7 +138,6 @@ class StepBatches:
         seed: int,
         encode_points: int | None = None,
         reflections: Sequence[Reflection] = (),
-        probes: int = 0,
         start: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -154,8 +146,7 @@ class StepBatches:
         if batch_size % world:
             raise ValueError(f"batch_size ({batch_size}, over all processes) must be divisible by the {world} processes")
         self.pack, self.batch_size, self.points, self.encode_points = pack, batch_size, points, encode_points
-        self.reflections, self.probes, self.seed, self.start = reflections, probes, seed, start
-        self._reach = first_layer(pack.arrays["sdf"]) if probes else 0.0
+        self.reflections, self.seed, self.start = reflections, seed, start
         self.rank, self.world, self.with_nodes = rank, world, with_nodes
         self._order: tuple[int, np.ndarray] = (-1, np.empty(0, int))
 
@@ -195,9 +186,6 @@ class StepBatches:
         batch = query(self.pack, shapes, encoded if same else nodes(self.points), at_nodes=same)
         for j, reflection in enumerate(self.reflections):
             batch = reflection.apply(batch, torch.from_numpy(flips[:, j]))
-        if self.probes and self._reach:
-            pos, sdf, useful = boundary_probes(batch.shapes, self.probes, self._reach, draws)
-            batch = batch._replace(pos=torch.cat([batch.pos, pos], 1), sdf=torch.cat([batch.sdf, sdf], 1), probes=useful)
         return batch
 
     def mirrored(self, which: Int[Tensor, " shapes"], bits: int) -> Shapes:

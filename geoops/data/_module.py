@@ -35,8 +35,6 @@ class MeshData(LightningDataModule):
         reflect: axes along which training shapes are mirrored at random (only where the problem allows).
         reflect_signs: signs that the channels of a field take under a mirror, for example `{displacement: [-1, 1]}`;
             a list of such lists, one for each axis, where `reflect` has several. Scalars keep their sign by default.
-        boundary_probes: places of each shape at which a training step compares the field between the boundary and the first nodes
-            inside, where no mesh has points, with a cubic through its values around; see `Surrogate`.
         target_mode: `standard` removes the mean of targets and divides by the deviation, `scale` only divides.
         globals_mode: `standard` removes the mean of globals and divides each channel by its deviation; `scale` divides the
             channels of a vector by their common size, so that it keeps its direction.
@@ -64,7 +62,6 @@ class MeshData(LightningDataModule):
         encode_points: int | None = None,
         reflect: list[int] | None = None,
         reflect_signs: dict[str, list[int] | list[list[int]]] | None = None,
-        boundary_probes: int = 0,
         target_mode: Literal["standard", "scale"] = "standard",
         globals_mode: Literal["standard", "scale"] = "standard",
         max_tokens: int = 512,
@@ -82,9 +79,7 @@ class MeshData(LightningDataModule):
         for name in ("batch_size", "points_per_step", "encode_points", "max_tokens", "limit_train", "eval_batch_size"):
             if (value := locals()[name]) is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        if boundary_probes < 0:
-            raise ValueError(f"boundary_probes must not be negative, got {boundary_probes}")
-        self.root, self.boundary_probes = Path(root), boundary_probes
+        self.root = Path(root)
         self.task = Task(inputs, targets, globals or ())
         self.batch_size, self.points_per_step, self.encode_points = batch_size, points_per_step, encode_points
         self.reflect, self.reflect_signs = list(reflect or ()), dict(reflect_signs or {})
@@ -176,7 +171,6 @@ class MeshData(LightningDataModule):
             points=self.points_per_step,
             encode_points=self.encode_points,
             reflections=reflections,
-            probes=self.boundary_probes,
             seed=self.seed,
             start=start,
             rank=rank,
@@ -259,4 +253,4 @@ class MeshData(LightningDataModule):
         """Moves a batch; on the CPU it is there already."""
         if device.type == "cpu":
             return batch
-        return type(batch)(*(part if part is None else part.to(device) for part in batch))
+        return type(batch)(*(part.to(device) for part in batch))

@@ -14,7 +14,6 @@ from ._losses import FieldScale as FieldScale
 from ._losses import mse as mse
 from ._losses import rel_l2 as rel_l2
 from ._losses import relative_errors as relative_errors
-from ._losses import roughness as roughness
 from ._metrics import MetricRegion as MetricRegion
 from ._metrics import summarise as summarise
 from ._optimizers import MuonAdamW as MuonAdamW

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from geoops.data import Normalizer, cubic_weights
+from geoops.data import Normalizer
 
 
 @final
@@ -85,39 +85,3 @@ def mse(
     if mask is None:
         return square.mean()
     return (square.masked_fill(~mask, 0.0).sum(1) / mask.sum(1).clamp_min(1)).mean()
-
-
-def roughness(
-    prediction: Float[Tensor, "shapes places 5 outputs"],
-    sdf: Float[Tensor, "shapes places 5"],
-    target: Float[Tensor, "shapes queries outputs"],
-    scale: FieldScale,
-    useful: Bool[Tensor, "shapes places"],
-    mask: Bool[Tensor, "shapes queries"] | None = None,
-) -> Float[Tensor, ""]:
-    r"""Returns how far the field is from a cubic between the boundary and the first nodes inside, relative to the field.
-
-    $$\sqrt{\mathrm{mean}_p\,(\hat u_p(s) - q_p(s))^2 / \mathrm{mean}\,u^2}$$ per shape and field, averaged, where $q_p$ is the
-    cubic through the field's own values at the first four points of place p, held fixed, and s the fifth.
-
-    Args:
-        prediction: at the points of boundary probes, see `geoops.data`.
-        sdf: signed distances there.
-        target: at the queries, from which the size of the field follows.
-        scale: leads to physical units.
-        useful: places that count.
-        mask: queries that count; all by default.
-    """
-    scale = scale.to(target)
-    weights = cubic_weights(sdf[..., :4], sdf[..., 4])
-    cubic = (weights[..., None] * prediction[..., :4, :].detach()).sum(-2)
-    above = ((prediction[..., 4, :] - cubic) * scale.std * useful[..., None]).square().sum(1) / useful.sum(1)[:, None].clamp_min(1)
-    size = target * scale.std + scale.mean
-    if mask is not None:
-        size = size.masked_fill(~mask[..., None], 0.0)
-    below = size.square().sum(1) / (mask.sum(1)[:, None] if mask is not None else size.shape[1])
-    if len(scale.fields) > 1:
-        fields = torch.tensor(scale.fields, device=target.device)
-        above, below = (part.new_zeros(len(part), max(scale.fields) + 1).index_add(1, fields, part) for part in (above, below))
-    tiny = torch.finfo(target.dtype).tiny
-    return (above.clamp_min(tiny) / below.clamp_min(tiny)).sqrt().mean()

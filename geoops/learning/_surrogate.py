@@ -19,7 +19,7 @@ from geoops.models import Network
 
 from ._ema import Average
 from ._evaluate import Evaluation
-from ._losses import FieldScale, mse, rel_l2, roughness
+from ._losses import FieldScale, mse, rel_l2
 from ._metrics import MetricRegion
 from ._network_options import build, plain_options
 from ._optimizers import build_optimizer
@@ -39,7 +39,6 @@ class Surrogate(LightningModule):
 
     Args:
         network: builds the network from the sizes of the data.
-        smoothness: weight of the deviation from cubics at boundary probes, where the data have them (`boundary_probes`).
         loss: `rel_l2`, the relative L2 error of each shape in physical units, or `mse` in normalised units.
         optimizer: `adamw`, or `muon` for hidden matrices with AdamW for the rest.
         lr: highest learning rate.
@@ -62,7 +61,6 @@ class Surrogate(LightningModule):
         network: Callable[[Sizes], Network],
         *,
         loss: Literal["rel_l2", "mse"] = "rel_l2",
-        smoothness: float = 0.25,
         optimizer: Literal["adamw", "muon"] = "adamw",
         lr: float = 1e-3,
         weight_decay: float = 0.01,
@@ -85,10 +83,7 @@ class Surrogate(LightningModule):
             raise ValueError(f"lr must be positive, got {lr}")
         if not 0 <= warmup < 1:
             raise ValueError(f"warmup is a share of the budget in [0, 1), got {warmup}")
-        if smoothness < 0:
-            raise ValueError(f"smoothness must not be negative, got {smoothness}")
         self._factory = network
-        self._smoothness = smoothness
         self._loss: Literal["rel_l2", "mse"] = loss
         self._optimizer: Literal["adamw", "muon"] = optimizer
         self._lr, self._weight_decay, self._momentum = lr, weight_decay, momentum
@@ -254,18 +249,13 @@ class Surrogate(LightningModule):
         return loss
 
     def _stage_loss(self, batch: FieldBatch) -> Tensor:
-        shapes, pos, sdf, target, mask, probes = batch
+        shapes, pos, sdf, target, mask = batch
 
         def loss(prediction: Tensor, wanted: Tensor) -> Tensor:
-            count = wanted.shape[1]
             prediction = prediction.to(wanted.dtype)
-            fit = prediction[:, :count]
-            value = mse(fit, wanted, mask) if self._loss == "mse" else rel_l2(fit, wanted, self._scale, mask)
-            if probes is None or not self._smoothness:
-                return value
-            places = (len(probes), probes.shape[1], -1)
-            between, depth = prediction[:, count:].reshape(*places, wanted.shape[2]), sdf[:, count:].reshape(places)
-            return value + self._smoothness * roughness(between, depth, wanted, self._scale, probes, mask)
+            if self._loss == "mse":
+                return mse(prediction, wanted, mask)
+            return rel_l2(prediction, wanted, self._scale, mask)
 
         return self.network.stage_loss(self.network.stages[self._stage], shapes, pos, sdf, target, loss)
 

@@ -135,8 +135,8 @@ class ENF2ENF(Network):
         cross_layers: int = 1,
         coarse_to_fine: bool = False,
         slices: int = 0,
-        geometry_freq_std: tuple[float, float] = (0.5, 0.5),
-        field_freq_std: tuple[float, float] = (0.5, 0.5),
+        geometry_freq_std: Sequence[float] = (0.5, 0.5),
+        field_freq_std: Sequence[float] = (0.5, 0.5),
         query_features: Sequence[str] = ("sdf",),
         descriptor: str = "sdf",
         inner_steps: int = 3,
@@ -158,6 +158,7 @@ class ENF2ENF(Network):
         super().__init__(sizes)
         _one_of("encoder", encoder, ("inner_loop", "oneshot"))
         _one_of("order", order, ("second", "first", "reptile"))
+        geometry_std, field_std = (_pair(v, n) for v, n in ((geometry_freq_std, "geometry"), (field_freq_std, "field")))
         invariant = make_invariant(bi_invariant, sizes.dim)
         if invariant.needs_axis and (encoder == "inner_loop" or geometry_weight or refine_steps):
             raise ValueError(
@@ -210,7 +211,7 @@ class ENF2ENF(Network):
             self.descriptor.channels,
             hidden=geometry_hidden,
             blocks=geometry_blocks,
-            freq_std=geometry_freq_std,
+            freq_std=geometry_std,
             **shared,
         )
         self.field = ENF(
@@ -218,7 +219,7 @@ class ENF2ENF(Network):
             sizes.outputs,
             hidden=field_hidden,
             blocks=field_blocks,
-            freq_std=field_freq_std,
+            freq_std=field_std,
             side=self.query.channels,
             cross_layers=len(self.poses.levels) if coarse_to_fine else cross_layers,
             levels=self.poses.levels if coarse_to_fine else None,
@@ -243,7 +244,7 @@ class ENF2ENF(Network):
                 blocks=encoder_blocks,
                 attention=attention,
                 value_mode=value_mode,
-                freq_std=geometry_freq_std,
+                freq_std=geometry_std,
                 latent_mixer=latent_mixer,
                 activation=activation,
                 dropout=dropout,
@@ -404,8 +405,8 @@ class ENF2ENF(Network):
         self,
         stage: str,
         shapes: Shapes,
-        pos: Float[Tensor, "shapes points dim"],
-        sdf: Float[Tensor, "shapes points 1"],
+        pos: Float[Tensor, "shapes queries dim"],
+        sdf: Float[Tensor, "shapes queries 1"],
         target: Float[Tensor, "shapes queries outputs"],
         loss: Loss,
     ) -> Tensor:
@@ -480,6 +481,12 @@ class ENF2ENF(Network):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         self._cache.clear()
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _pair(values: Sequence[float], name: str) -> tuple[float, float]:
+    if len(values) != 2:
+        raise ValueError(f"{name}_freq_std must be two numbers, for queries and values, got {list(values)}")
+    return float(values[0]), float(values[1])
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

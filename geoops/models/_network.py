@@ -63,16 +63,12 @@ class Network(nn.Module, ABC):
         self,
         stage: str,
         shapes: Shapes,
-        pos: Float[Tensor, "shapes points dim"],
-        sdf: Float[Tensor, "shapes points 1"],
+        pos: Float[Tensor, "shapes queries dim"],
+        sdf: Float[Tensor, "shapes queries 1"],
         target: Float[Tensor, "shapes queries outputs"],
         loss: Loss,
     ) -> Tensor:
-        """Returns the scalar to minimise in a stage.
-
-        `loss(prediction, target)` is the user's choice (relative L2, MSE) and takes the prediction at all points; behind the
-        queries, which have targets, there may be further points.
-        """
+        """Returns the scalar to minimise in a stage; `loss(prediction, target)` is the user's choice (relative L2, MSE)."""
         return loss(self(shapes, pos, sdf), target)
 
     def stage_parameters(self, stage: str) -> list[nn.Parameter]:

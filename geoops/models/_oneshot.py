@@ -48,6 +48,8 @@ class OneShotENF(Network):
         heads: attention heads.
         freq_std: standard deviation of the initial frequencies, in radians per unit (domains span about [-1, 1]).
         sdf_features: Fourier features of the distance to the boundary that a query starts from.
+        sdf_floor: distance at which its logarithm levels off. It decides how the field runs between the boundary and the first
+            nodes inside, where there are no training points.
         ratio: width of the feed-forward networks over the channels.
     """
 
@@ -66,13 +68,16 @@ class OneShotENF(Network):
         heads: int = 4,
         freq_std: float = 2.0,
         sdf_features: int = 16,
+        sdf_floor: float = 1e-3,
         ratio: int = 2,
     ):
         super().__init__(sizes)
         for name in ("latents", "decoder_layers", "heads"):
             if locals()[name] < 1:
                 raise ValueError(f"{name} must be at least 1, got {locals()[name]}")
-        self.latents = latents
+        if not sdf_floor > 0:
+            raise ValueError(f"sdf_floor must be positive, got {sdf_floor}")
+        self.latents, self.sdf_floor = latents, sdf_floor
         self.embed = nn.Sequential(
             nn.Linear(sizes.dim + sizes.inputs + sizes.globals, hidden), nn.GELU("tanh"), nn.Linear(hidden, hidden)
         )
@@ -128,7 +133,7 @@ class OneShotENF(Network):
     ) -> Float[Tensor, "shapes queries outputs"]:
         """Returns the field at query points, in normalised units."""
         waves = sdf @ self.sdf_freq
-        near = (sdf.abs() + 1e-3).log()
+        near = (sdf.abs() + self.sdf_floor).log()
         h = self.start(torch.cat([waves.sin(), waves.cos(), sdf, near], -1))
         pos = pos - code.centre[:, None]
         at_query = self.query_rotations(pos)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from geoops.data import Normalizer, Task
-from geoops.learning import FieldScale, mse, rel_l2, relative_errors, roughness
+from geoops.learning import FieldScale, mse, rel_l2, relative_errors
 
 PLAIN = FieldScale(torch.zeros(1), torch.ones(1), (0,))
 
@@ -64,35 +64,3 @@ def test_scale_of_a_normaliser(folder):
     scale = FieldScale.of(normalizer)
     assert scale.fields == (0, 1, 1)
     assert scale.to(torch.zeros(1, dtype=torch.double)).std.dtype == torch.double
-
-
-def test_roughness_of_cubics_is_nothing():
-    depth = torch.tensor([0.0, 1.0, 1.5, 2.0, 0.4]).double()
-    sdf = -0.02 * depth.expand(2, 3, 5)
-    cubic = (1 + sdf - 40 * sdf**2 + 900 * sdf**3)[..., None]
-    target = torch.full((2, 7, 1), 2.0).double()
-    useful = torch.tensor([[True] * 3, [True, False, False]])
-    assert roughness(cubic, sdf, target, PLAIN, useful) < 1e-12
-    off = cubic.clone()
-    off[..., 4, :] += 0.1
-    off[1, 1:, 4] += 50  # places that are of no use
-    torch.testing.assert_close(roughness(off, sdf, target, PLAIN, useful), torch.tensor(0.05).double())
-
-
-def test_roughness_moves_only_what_lies_between():
-    sdf = -torch.tensor([0.0, 1.0, 1.5, 2.0, 0.4]).expand(1, 2, 5)
-    prediction = torch.randn(1, 2, 5, 1, requires_grad=True)
-    useful = torch.ones(1, 2, dtype=torch.bool)
-    roughness(prediction, sdf, torch.ones(1, 3, 1), PLAIN, useful).backward()
-    assert not prediction.grad[..., :4, :].any()
-    assert prediction.grad[..., 4, :].all()
-
-
-def test_roughness_counts_fields_apart():
-    """Two fields, one of them rough: the mean of its error and nothing."""
-    scale = FieldScale(torch.zeros(2), torch.tensor([1.0, 3.0]), (0, 1))
-    sdf = -torch.tensor([0.0, 1.0, 1.5, 2.0, 0.4]).expand(1, 1, 5)
-    prediction = torch.zeros(1, 1, 5, 2)
-    prediction[..., 4, 1] = 0.5
-    value = roughness(prediction, sdf, torch.ones(1, 3, 2), scale, torch.ones(1, 1, dtype=torch.bool))
-    torch.testing.assert_close(value, torch.tensor(0.25))

@@ -92,6 +92,7 @@ class TestOneShotSE3Axis(ModelSuite):
         ({"bi_invariant": "se2", "query_features": ["sdf_gradient"]}, "is a vector"),
         ({"query_features": ["sdf_hessian"]}, "'sdf_hessian'"),
         ({"align": "flow", "poses": "body"}, "global parameters"),
+        ({"field_freq_std": [0.5]}, "field_freq_std must be two numbers"),
         ({"align": "principal"}, "poses='body' or 'boundary'"),
         ({"align": "inflow", "poses": "body"}, "'inflow'"),
         ({"encoder": "oneshot", "finetune": True}, "finetune=True"),
