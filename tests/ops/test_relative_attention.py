@@ -80,11 +80,11 @@ def test_logits_of_any_size_overflow_nothing(device, dtype):
     assert relative_attention(**given_).isfinite().all()
 
 
-def test_a_query_does_not_depend_on_the_others(dtype):
+def test_a_query_does_not_depend_on_the_others(dtype, tolerance):
     given_ = draw(queries=70, channels=16, tokens=33, dtype=dtype)
     whole = relative_attention(**given_)
     part = given_ | {"q": given_["q"][:, 3:8], "x": given_["x"][:, 3:8]}
-    assert torch.equal(relative_attention(**part), whole[:, 3:8])
+    torch.testing.assert_close(relative_attention(**part), whole[:, 3:8], **tolerance)
 
 
 def test_number_of_threads_does_not_change_the_bits():
