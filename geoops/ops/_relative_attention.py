@@ -47,8 +47,8 @@ def relative_attention(
     $$o_{ih} = \sum_j \alpha_{ijh} v_{hj}, \qquad
       \alpha_{ijh} = \mathrm{softmax}_j\Big(\frac{\langle q_{ih}, k_{hj}\rangle}{\sqrt c} + b_h \cdot g(x_i, y_j, n_j) + s_j\Big)$$
 
-    with g of `pair_features`. No array with one entry per pair is made on the CPU and on CUDA; a query's result does not depend
-    on the others. Differentiable to any order in q, k, v, offset and bias, not in the positions and normals.
+    with g of `pair_features`. Native kernels make no array with one entry per pair (on CUDA up to 64 channels); a query's result
+    does not depend on the others. Differentiable to any order in q, k, v, offset and bias, not in the positions and normals.
 
     Args:
         q: queries.
@@ -65,6 +65,8 @@ def relative_attention(
         ValueError: shapes or devices do not fit, or there are no tokens.
     """
     _check(q, k, v, x, y, normal, offset, bias)
+    if q.is_cuda and (q.shape[-1] > 64 or x.shape[-1] > 3):  # more than a thread of the kernel keeps in registers
+        return _relative_attention_torch(q, k, v, x, y, normal, offset, bias)
     return _ops.relative_attention.default(q, k, v, x, y, normal, offset, bias)
 
 
