@@ -155,6 +155,24 @@ def resolution(records: Mapping[str, Record], regions: Iterable[str] = ("outside
     return "\n\n".join([lead, *parts])
 
 
+def label_error(records: Mapping[str, Record]) -> str:
+    """Returns how good the labels are and the error against better ones, or nothing."""
+    if "labels" not in records:
+        return ""
+    rows = records["labels"]["results"]["rows"]
+    kinds = ("labels", "model_against_labels", "model_against_finer")
+    body = [[f"{row['factor']}x", *(percent(row[kind]) for kind in kinds)] for row in rows]
+    growth = {kind: ", ".join(f"{row[kind] / rows[0][kind]:.2f} at {row['factor']}x" for row in rows[1:]) for kind in kinds[1:]}
+    return (
+        f"The labels themselves are finite elements and have errors, which grow with the resolution at which they are read. Here "
+        f"{rows[0]['cells']} test cells are solved once more on meshes twice as fine as the one that gave the labels (away from "
+        "the corners):\n\n"
+        + table(["mean error", "labels against finer", "model against labels", "model against finer"], body)
+        + f"\n\nGrowth of the model's error: {growth['model_against_labels']} against the labels, "
+        f"{growth['model_against_finer']} against the finer solution."
+    )
+
+
 def speed(records: Mapping[str, Record]) -> str:
     """Returns decoding speed and latency, or nothing."""
     parts = []
@@ -267,7 +285,7 @@ def full(results: Path) -> str:
         "The data": data(records),
         "Equal time": "\n\n".join(filter(None, [comparison(records), plotted])),
         "The packaged model": default(records),
-        "Super-resolution": resolution(records, ("outside", "all")),
+        "Super-resolution": "\n\n".join(filter(None, [resolution(records, ("outside", "all")), label_error(records)])),
         "Speed and memory": speed(records),
         "Native ops": ops(results),
         "Files": provenance(records),

@@ -3,6 +3,7 @@
     python benchmarks/unit_cell.py --make                   # the data, with the time that it takes
     python benchmarks/unit_cell.py --compare --minutes 30   # all models for the same time on one thread each; baselines
     python benchmarks/unit_cell.py --default                # the full training of the default; super-resolution
+    python benchmarks/unit_cell.py --labels                 # the error of the labels themselves, and what it means
     python benchmarks/unit_cell.py --decode --latency       # speed and memory
     python benchmarks/report.py                             # tables and plot from the JSON files
 
@@ -25,6 +26,7 @@ import yaml
 from _record import RESULTS, ROOT, Record
 from _unit_cell_baselines import baselines
 from _unit_cell_errors import CORNERS, errors, read_split, summary
+from _unit_cell_labels import labels
 from _unit_cell_speed import decode, latency
 from rich.console import Console
 
@@ -71,6 +73,7 @@ def options() -> argparse.Namespace:
         help="all models at equal time, one thread each, two at a time",
     )
     parser.add_argument("--default", action="store_true", help="the full training of the default model")
+    parser.add_argument("--labels", action="store_true", help="compare labels and the default with a solution twice as fine")
     parser.add_argument("--decode", action="store_true", help="decode a million points")
     parser.add_argument("--latency", action="store_true", help="encode a shape and decode 972 points")
     parser.add_argument(
@@ -93,13 +96,13 @@ def options() -> argparse.Namespace:
         help="folder of the trainings",
     )
     parser.add_argument("--results", default="unit_cell", help="folder under benchmarks/results")
-    parser.add_argument("--checkpoint", default="unit-cell/enf2enf", help="model of --decode")
+    parser.add_argument("--checkpoint", default="unit-cell/enf2enf", help="model of --decode and --labels")
     parser.add_argument("--points", type=int, default=1_000_000, help="points of --decode")
     parser.add_argument(
         "--threads",
         type=int,
         default=2,
-        help="threads of --default, --decode and --latency, processes of --make",
+        help="threads of --default, --decode and --latency, processes of --make and --labels",
     )
     parser.add_argument(
         "--install",
@@ -289,17 +292,21 @@ def default(args: argparse.Namespace) -> None:
 def main() -> None:
     """Runs what is asked for."""
     args = options()
-    if not (args.make or args.compare or args.default or args.decode or args.latency):
-        sys.exit("nothing to do: give --make, --compare, --default, --decode or --latency (see --help)")
+    if not (args.make or args.compare or args.default or args.labels or args.decode or args.latency):
+        sys.exit("nothing to do: give --make, --compare, --default, --labels, --decode or --latency (see --help)")
     if args.make:
         make_data(args)
-    if (args.compare or args.default) and not (ROOT / args.data / "test").is_dir():
+    if (args.compare or args.default or args.labels) and not (ROOT / args.data / "test").is_dir():
         sys.exit(f"no data in {args.data}: run `geoops data make unit-cell` first")
     if args.compare:
         compare(args)
     if args.default:
         default(args)
     torch.set_num_threads(args.threads)
+    if args.labels and not finished(args, "labels"):
+        with Record(f"{args.results}/labels") as record:
+            record["checkpoint"] = args.checkpoint
+            record["rows"] = labels(geoops.load(args.checkpoint), ROOT / args.data, 24, args.threads)
     if args.decode and not finished(args, "decode"):
         with Record(f"{args.results}/decode", seed=0) as record:
             for key, value in decode(args.checkpoint, args.points).items():

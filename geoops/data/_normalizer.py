@@ -67,6 +67,18 @@ class Normalizer:
     $(u - m)/d$ with mean and deviation over all training nodes; `mode="scale"` sets $m = 0$. Constant channels have
     $d = 1$.
 
+    Args:
+        task: names of inputs, targets and globals.
+        center: of all training boxes.
+        scale: half of their largest side.
+        inputs, targets, globals: statistics of each field.
+        spacing: smallest and largest spacing of training nodes.
+        max_tokens: of a shape.
+        mode: of the targets.
+        units: of fields and points.
+        token_size: length of the pieces of the boundary.
+        gap: depth below the boundary of the first training nodes inside; between them lies nothing that models have been told.
+
     Use `fit` (on training meshes only), or `from_state_dict`.
     """
 
@@ -81,6 +93,7 @@ class Normalizer:
     mode: Literal["standard", "scale"] = "standard"
     units: dict[str, str] = field(default_factory=dict)
     token_size: float = 0.0
+    gap: float = 0.0
 
     @classmethod
     def fit(
@@ -142,6 +155,7 @@ class Normalizer:
             mode=mode,
             units={n: u for n, u in (units or {}).items() if n in names},
             token_size=float(np.quantile(torch.cat([facet_sizes(r) for r in raws]).double().numpy(), 0.05)),
+            gap=_gap(raws),
         )
 
     @property
@@ -274,10 +288,19 @@ class Normalizer:
                 mode=state["mode"],
                 units=dict(state["units"]),
                 token_size=float(state.get("token_size", 0.0)),
+                gap=float(state.get("gap", 0.0)),
                 **scalers,
             )
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"not the state of a Normalizer: {type(error).__name__} {error}") from error
+
+
+def _gap(raws: Sequence[Raw]) -> float:
+    """Returns how deep the first nodes inside lie: the half percentile of the depths of all that are not on the boundary."""
+    depth = torch.cat([r["sdf"] for r in raws]).double().flatten().numpy()
+    inside = -depth[depth < 0]
+    inside = inside[inside > 1e-3 * np.median(inside)] if len(inside) else inside
+    return float(np.quantile(inside, 0.005)) if len(inside) else 0.0
 
 
 def _fit(raws: Sequence[Raw], key: str, name: str, categories: bool = True) -> Scaler:

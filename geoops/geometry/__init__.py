@@ -6,6 +6,7 @@ from ._cells import Cells as Cells
 from ._cells import known_kinds as known_kinds
 from ._convert import as_mesh as as_mesh
 from ._convert import like as like
+from ._distance import closest_points as closest_points
 from ._distance import distance as distance
 from ._distance import signed_distance as signed_distance
 from ._finite import check_finite as check_finite

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ._boundary import Facets, boundary_facets, pieces
 from ._mesh import Mesh
-from ._nearest import nearest
+from ._nearest import nearest, weights
 from ._orient import merged, open_ridges
 from ._pointcloud import PointCloud
 from ._winding import winding_2d, winding_3d
@@ -64,6 +64,25 @@ def distance(shape: Mesh | PointCloud | Facets, points: Float[Tensor, "queries d
         raise ValueError("the shape has no boundary: every face is shared by two cells")
     _, squared = nearest(corners, _queries(points, corners.shape[2]))
     return torch.from_numpy(np.sqrt(squared)).to(points.dtype)
+
+
+def closest_points(shape: Mesh | Facets, points: Float[Tensor, "queries dim"]) -> Float[Tensor, "queries dim"]:
+    r"""Returns the point of the boundary of a shape closest to each point, $\arg\min_{y} \|x - y\|$; one of them at ties.
+
+    Args:
+        shape: a mesh (its `boundary_facets` are used), or facets computed before.
+        points: any points, in the same units as the shape.
+
+    Raises:
+        ValueError: the shape has no boundary; another dimension; points with NaN.
+    """
+    corners = _corners(shape if isinstance(shape, Facets) else boundary_facets(shape))
+    if not len(corners):
+        raise ValueError("the shape has no boundary: every face is shared by two cells")
+    queries = _queries(points, corners.shape[2])
+    near = corners[nearest(corners, queries)[0]]
+    found = (weights(near, queries)[..., None] * near).sum(1)
+    return torch.from_numpy(found).to(points.dtype)
 
 
 def _corners(facets: Facets) -> np.ndarray:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, final
@@ -15,13 +16,14 @@ from torch import Tensor
 from geoops import io
 from geoops.data import Normalizer, Task
 from geoops.geometry import Facets, Mesh, PointCloud, Shapes, as_mesh, like
+from geoops.inference._gap import bridge
 from geoops.inference._memory import chunk_size, parse_memory
 from geoops.inference._range import range_notes
 from geoops.models import Network
 
 #: Larger shapes are encoded from a random subset of so many nodes, drawn with a fixed seed; all of the boundary counts.
 ENCODED_NODES = 32768
-_QUERY_BLOCK = 262144
+_QUERY_BLOCK = 65536
 
 
 @final
@@ -33,11 +35,15 @@ class Encoded:
         code: what the network made of it.
         nodes: normalised positions and signed distances of its points.
         name: of the shape, for messages.
-        outline: the boundary that distances of other points are taken from.
     """
 
-    def __init__(self, shape: Mesh | PointCloud, code: Any, nodes: tuple[Tensor, Tensor], name: str, outline: Facets | PointCloud):
-        self.shape, self.code, self.nodes, self.name, self.outline = shape, code, nodes, name, outline
+    def __init__(self, shape: Mesh | PointCloud, code: Any, nodes: tuple[Tensor, Tensor], name: str):
+        self.shape, self.code, self.nodes, self.name = shape, code, nodes, name
+
+    @cached_property
+    def outline(self) -> Facets | PointCloud:
+        """The boundary that distances of other points are taken from."""
+        return Normalizer.outline(self.shape)
 
 
 @final
@@ -181,7 +187,7 @@ class Predictor:
         ).to(self.device)
         with nullcontext() if self.network.encodes_with_grad else torch.no_grad():
             code = self.network.encode(shapes)
-        return Encoded(shape, _detached(code), (pos, sdf), name, self.normalizer.outline(shape))
+        return Encoded(shape, _detached(code), (pos, sdf), name)
 
     def decode(
         self, encoded: Encoded, points: Float[Tensor, "queries dim"] | None = None, memory: str | int | float = "1GB"
@@ -195,13 +201,19 @@ class Predictor:
         chunk = 0
         for start in range(0, count, _QUERY_BLOCK):
             stop = min(start + _QUERY_BLOCK, count)
+            where = (encoded.shape.points if points is None else points)[start:stop]
             if points is None:
                 pos, sdf = (v[start:stop] for v in encoded.nodes)
             else:
-                pos, sdf = self.normalizer.query(encoded.outline, points[start:stop])
+                pos, sdf = self.normalizer.query(encoded.outline, where)
+            gap = bridge(self.normalizer, lambda: encoded.outline, where, sdf)
+            if gap is not None:
+                pos, sdf = torch.cat([pos[gap.asked], gap.pos]), torch.cat([sdf[gap.asked], gap.sdf])
             chunk = chunk or self._chunk(encoded.code, pos, sdf, count, budget, fixed)
-            for p, s, out in zip(pos.split(chunk), sdf.split(chunk), result[start:stop].split(chunk), strict=True):
-                out.copy_(self._restore(self._decode(encoded.code, p, s)))
+            values = torch.empty(len(pos), outputs)
+            for p, s, out in zip(pos.split(chunk), sdf.split(chunk), values.split(chunk), strict=True):
+                out.copy_(self._decode(encoded.code, p, s))
+            result[start:stop] = self._restore(values if gap is None else gap.join(values, stop - start))
         return result
 
     def _decode(self, code: Any, pos: Tensor, sdf: Tensor) -> Tensor:

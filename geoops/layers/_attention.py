@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from ._blocks import Blocks
 from ._embedding import FourierEmbedding
 from ._feedforward import FFN
 from ._invariants import BiInvariant
@@ -17,14 +18,15 @@ from ._poses import Poses
 class Pairs(NamedTuple):
     """What attention needs to know of points and poses; contents of latents play no part, so that it can be reused.
 
-    The second axis counts latents, or the listed neighbours of each point where `index` is given. The batch axis is 1
-    where points and poses are shared by all shapes.
+    The second axis counts latents, or the listed neighbours of each point where `index` is given, and `blocks` sorts
+    long lists by latent. The batch axis is 1 where points and poses are shared by all shapes.
     """
 
     query: Float[Tensor, "batch latents points hidden"]
     value: Float[Tensor, "batch latents points hidden"]
     bias: Float[Tensor, "batch latents points 1"]
     index: Int[Tensor, "batch latents points"] | None
+    blocks: Blocks | None
 
 
 @final
@@ -48,7 +50,8 @@ class EquivariantAttention(nn.Module):
 
     With `nearest_k` each point attends to its nearest latents only. A weight that falls to zero at the distance of the
     first latent left out keeps the field continuous, except where a point is as far from its nearest latent as from the
-    first one left out (choose at least $2^{dim}$ on grids).
+    first one left out (choose at least $2^{dim}$ on grids). Many points are sorted by latent, so that each latent's share is
+    one dense product (block-sparse attention); the lists remain those of each point, and the result the same.
 
     Args:
         hidden: channels $H$ of latents and of each head.
@@ -116,13 +119,16 @@ class EquivariantAttention(nn.Module):
             axis: orientations of the points, where the bi-invariant needs them.
             scale: windows of the points, in place of those of the latents.
         """
-        at, pos, window, frame, index = x[:, None], poses.pos[:, :, None], poses.window[:, :, None], poses.frame, None
+        at, pos, window, frame = x[:, None], poses.pos[:, :, None], poses.window[:, :, None], poses.frame
+        index = blocks = None
         frame = None if frame is None else frame[:, :, None]
         square = self.invariant.difference(at, pos).square().sum(-1, keepdim=True)
         bias = -square / (window.square() if scale is None else scale[:, None].square())
         if self.nearest_k is not None and self.nearest_k < pos.shape[1]:
             reach, order = square[..., 0].topk(self.nearest_k + 1, dim=1, largest=False)
             index = order[:, :-1]
+            if self.nearest_k * x.shape[1] > self.hidden * pos.shape[1]:
+                blocks = Blocks.of(index, pos.shape[1])
             bias = bias.gather(1, index[..., None]) + _taper(reach)[..., None]
             pos = _rows(poses.pos, index)
             frame = None if frame is None else _rows(poses.frame, index)
@@ -132,7 +138,7 @@ class EquivariantAttention(nn.Module):
         if self.mixer is not None:
             weight, offset = _compose(self.film.first, self.value_embedding.second)
             value = F.layer_norm(F.gelu(F.linear(value, weight, offset)), (self.hidden,), eps=self.film.norm.eps)
-        return Pairs(query, value, bias, index)
+        return Pairs(query, value, bias, index, blocks)
 
     def forward(
         self,
@@ -163,10 +169,8 @@ class EquivariantAttention(nn.Module):
         pairs = self.pairs(x, poses, axis=axis, scale=scale) if pairs is None else pairs
         alpha = self.weights(pairs, latents, mask, measure, content)
         value = self.to_v(latents).unflatten(-1, (self.heads, self.hidden))
-        if pairs.index is None and pairs.value.shape[2] > self.hidden:
-            mixed = self._values_by_matrix(pairs, value)
-        else:
-            mixed = self._values_by_pair(pairs, value)
+        many = pairs.value.shape[2] > self.hidden if pairs.index is None else _sorted(pairs, latents)
+        mixed = self._values_by_matrix(pairs, value) if many else self._values_by_pair(pairs, value)
         if self.mixer is None:
             y = (alpha[..., None] * mixed).sum(1)
         else:
@@ -191,6 +195,8 @@ class EquivariantAttention(nn.Module):
         constant = (key * offset.view(self.heads, self.hidden)).sum(-1)
         if pairs.index is None:
             logits = pairs.query @ folded.mT + constant[:, :, None] + pairs.bias
+        elif _sorted(pairs, latents):
+            logits = pairs.blocks.multiply(pairs.query, folded.mT, constant) + pairs.bias
         else:
             near = _rows(folded, pairs.index)
             logits = (pairs.query[..., None, :] * near).sum(-1) + _rows(constant, pairs.index) + pairs.bias
@@ -233,13 +239,22 @@ class EquivariantAttention(nn.Module):
             first = self.mixer.first
             matrix = (first.weight * value[..., None, :]) @ scale + first.weight @ shift
             constant = F.linear(value * (1 + scale_0) + shift_0, first.weight, first.bias)
-        mixed = pairs.value @ matrix.flatten(2, 3).mT + constant.flatten(2)[:, :, None]
+        matrix, constant = matrix.flatten(2, 3).mT, constant.flatten(2)
+        if pairs.blocks is None:
+            mixed = pairs.value @ matrix + constant[:, :, None]
+        else:
+            mixed = pairs.blocks.multiply(pairs.value, matrix, constant)
         return mixed.unflatten(-1, (self.heads, self.hidden))
 
 
 def _compose(after: nn.Linear, before: nn.Linear) -> tuple[Tensor, Tensor]:
     """Returns matrix and offset of `after` applied to the result of `before`."""
     return after.weight @ before.weight, after.bias + after.weight @ before.bias
+
+
+def _sorted(pairs: Pairs, latents: Tensor) -> bool:
+    """Says whether lists of latents are sorted, for these shapes and not for one that stands for all."""
+    return pairs.blocks is not None and len(pairs.index) == len(latents)
 
 
 def _taper(reach: Tensor) -> Tensor:

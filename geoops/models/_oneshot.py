@@ -11,6 +11,9 @@ from geoops.geometry import Shapes, Sizes
 from geoops.layers import PairGeometry, RelativeBlock, Rotations
 from geoops.models._network import Network
 
+#: Width and size of the feature that tells points of the boundary from others, in normalised units.
+SKIN, SKIN_GAIN = 4e-3, 4.0
+
 
 class Code(NamedTuple):
     """Latents of B shapes: where they are, which exist, and the keys and values that each decoder layer reads."""
@@ -48,8 +51,7 @@ class OneShotENF(Network):
         heads: attention heads.
         freq_std: standard deviation of the initial frequencies, in radians per unit (domains span about [-1, 1]).
         sdf_features: Fourier features of the distance to the boundary that a query starts from.
-        sdf_floor: distance at which its logarithm levels off. It decides how the field runs between the boundary and the first
-            nodes inside, where there are no training points.
+        sdf_floor: distance at which its logarithm levels off; small for thin boundary layers that the meshes resolve.
         ratio: width of the feed-forward networks over the channels.
     """
 
@@ -89,7 +91,7 @@ class OneShotENF(Network):
         self.query_rotations = Rotations(sizes.dim, heads, decoder_hidden // heads, freq_std)
         self.register_buffer("sdf_freq", 4 * math.pi * torch.randn(1, sdf_features))
         self.start = nn.Sequential(
-            nn.Linear(2 * sdf_features + 2, decoder_hidden), nn.GELU("tanh"), nn.Linear(decoder_hidden, decoder_hidden)
+            nn.Linear(2 * sdf_features + 3, decoder_hidden), nn.GELU("tanh"), nn.Linear(decoder_hidden, decoder_hidden)
         )
         self.readers = nn.ModuleList(RelativeBlock(decoder_hidden, hidden, heads, ratio) for _ in range(decoder_layers))
         self.head = nn.Sequential(
@@ -134,7 +136,10 @@ class OneShotENF(Network):
         """Returns the field at query points, in normalised units."""
         waves = sdf @ self.sdf_freq
         near = (sdf.abs() + self.sdf_floor).log()
-        h = self.start(torch.cat([waves.sin(), waves.cos(), sdf, near], -1))
+        # Says that a point is on the boundary. Nodes there often differ from their surroundings (one-sided recovery of
+        # stresses); without it a network bends the other features into a step, and not where one would want it.
+        skin = SKIN_GAIN * (-(sdf / SKIN).square()).exp()
+        h = self.start(torch.cat([waves.sin(), waves.cos(), sdf, near, skin], -1))
         pos = pos - code.centre[:, None]
         at_query = self.query_rotations(pos)
         pairs = PairGeometry(pos, code.pos, code.normal, None, code.mask)

@@ -71,13 +71,28 @@ def test_all_sections_appear_in_the_documentation(report, root):
         for region in ("outside", "all")
     ]
     record(root, "superres", {"rows": rows}, seed=None)
+    better = [
+        {"factor": f, "cells": 24, "labels": 0.001 * f, "model_against_labels": 0.01 * f, "model_against_finer": 0.011 + 0.002 * f}
+        for f in (1, 4)
+    ]
+    record(root, "labels", {"checkpoint": "x", "rows": better}, seed=None)
     speed = [{"budget": "1GB", "points_per_second": 200000, "peak_mb": 123.4}]
     record(root, "decode", {"checkpoint": "x", "points": 10**6, "rows": speed, "chunks": {"7": 1e-7}})
     latency = [{"model": "default", "parameters": 5, "network_ms": 12.3, "whole_ms": 20.0}]
     record(root, "latency", {"rows": latency})
     report.main([], root)
     text = (root / "docs" / "results.md").read_text()
-    for expected in ("0.980 %", "16x (14,400 points)", "16.0 %", "200,000", "1.0e-07", "12.3", "1,234"):
+    for expected in (
+        "0.980 %",
+        "24 test cells",
+        "1.46 at 4x",
+        "16x (14,400 points)",
+        "16.0 %",
+        "200,000",
+        "1.0e-07",
+        "12.3",
+        "1,234",
+    ):
         assert expected in text, expected
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoops.geometry import Cells, Facets, Mesh, PointCloud, boundary_facets, distance, signed_distance
+from geoops.geometry import Cells, Facets, Mesh, PointCloud, boundary_facets, closest_points, distance, signed_distance
 from geoops.geometry._nearest import nearest, squared_distance, weights
 from geoops.geometry._winding import winding_2d, winding_3d
 
@@ -223,3 +223,24 @@ def test_the_search_works_in_parts_too(make, monkeypatch):
     monkeypatch.setattr(_tree, "PAIRS", 50)
     monkeypatch.setattr(_winding, "CHUNK", 7)
     assert torch.equal(signed_distance(mesh, p), whole)
+
+
+def test_closest_points_are_on_the_boundary_at_that_distance(make):
+    for mesh in (make.ring(12, 2.0, 1.0), make.sphere(1)):
+        shape = boundary_facets(mesh)
+        points = uniform(300, mesh.dim, 2.5)
+        foot = closest_points(mesh, points)
+        torch.testing.assert_close((points - foot).norm(dim=1), distance(shape, points), rtol=1e-9, atol=1e-12)
+        assert distance(shape, foot).max() < 1e-12
+        assert torch.equal(closest_points(shape, points.float()), closest_points(shape, points.float().double()).float())
+
+
+def test_closest_points_need_a_boundary_and_the_right_dimension(make):
+    with pytest.raises(ValueError, match=r"shape \(n, 2\)"):
+        closest_points(make.square(2), torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="NaN"):
+        closest_points(make.square(2), torch.full((1, 2), torch.nan))
+    some = boundary_facets(make.square(2))
+    nothing = Facets(*(part[:0] for part in (some.points, some.index, some.pos, some.normal, some.size, some.cell)))
+    with pytest.raises(ValueError, match="no boundary"):
+        closest_points(nothing, torch.zeros(1, 2))

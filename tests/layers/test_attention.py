@@ -90,6 +90,36 @@ def test_knn_uses_the_nearest_latents_only():
     torch.testing.assert_close(alpha, (logits + taper[..., None]).softmax(1))
 
 
+@pytest.mark.parametrize("mode", ["film_mlp", "film_linear"])
+def test_many_points_are_sorted_by_latent(mode):
+    """Block-sparse: the same values and derivatives as pair by pair, also for a latent that nobody is near to."""
+    attention = build(mode, nearest_k=2, content=3)
+    x, poses, a = scene(points=60)
+    poses.pos[:, 3] = 50.0
+    content = torch.randn(2, 60, 3, dtype=torch.float64)
+    pairs = attention.pairs(x, poses)
+    assert pairs.blocks is not None
+    assert pairs.blocks.sizes[3] == pairs.blocks.sizes[9 + 3] == 0
+    results = []
+    for given in (pairs, pairs._replace(blocks=None)):
+        latents = a.clone().requires_grad_()
+        y = attention(x, poses, latents, pairs=given, content=content)
+        (slope,) = torch.autograd.grad(y.square().sum(), latents, create_graph=True)
+        results.append((y, slope, *torch.autograd.grad(slope.square().sum(), list(attention.parameters()), retain_graph=True)))
+    for got, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-11)
+
+
+def test_points_shared_by_several_shapes_are_not_sorted():
+    attention = build(nearest_k=2)
+    x, poses, a = scene(points=60)
+    shared = Poses(poses.pos[:1], poses.window[:1])
+    pairs = attention.pairs(x[:1], shared)
+    both = attention(x[:1], shared, a, pairs=pairs)
+    for i in range(2):
+        torch.testing.assert_close(both[i], attention(x[:1], shared, a[i : i + 1], pairs=pairs)[0])
+
+
 def test_knn_is_continuous_where_the_list_changes():
     """Along a line the field takes no larger jumps than a fine sampling explains."""
     attention = build(nearest_k=4)
