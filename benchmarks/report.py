@@ -24,6 +24,7 @@ Record = dict[str, Any]
 MODELS = {
     "enf2enf": "enf2enf, default",
     "enf2enf-faithful-compact": "enf2enf as published, compact",
+    "enf2enf-faithful-compact-knn": "the same, nearest 4 of 9 latents",
     "transolver": "Transolver",
     "pointnet": "PointNet",
     "mlp": "pointwise MLP",

@@ -39,11 +39,12 @@ console = Console()
 
 @dataclass(frozen=True)
 class Run:
-    """A training: what it is called in the results, its recipe and its seed."""
+    """A training: what it is called in the results, its recipe and seed, and further options of `geoops fit`."""
 
     model: str
     recipe: str
     seed: int = 0
+    options: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -51,7 +52,7 @@ class Run:
         return f"{self.model}-{self.seed}"
 
 
-#: Longest partners first, so that no run of the comparison is alone but the last, which needs no comparison.
+#: In pairs: who trains beside whom.
 COMPARED = (
     Run("enf2enf", "unit-cell/enf2enf", 0),
     Run("transolver", "unit-cell/transolver"),
@@ -60,6 +61,11 @@ COMPARED = (
     Run("enf2enf", "unit-cell/enf2enf", 2),
     Run("pointnet", "unit-cell/pointnet"),
     Run("mlp", "unit-cell/mlp"),
+    Run(
+        "enf2enf-faithful-compact-knn",
+        "unit-cell/enf2enf-faithful-compact",
+        options=("--model.network.init_args.attention", "knn", "--model.network.init_args.nearest_k", "4"),
+    ),
 )
 
 
@@ -150,7 +156,7 @@ def train(
         "--ckpt_path",
         "last",
     ]
-    command += ["--data.processes", str(threads)]
+    command += ["--data.processes", str(threads), *run.options]
     if minutes is not None:
         command += ["--trainer.max_time", max_time(minutes)]
     if core is not None and (taskset := shutil.which("taskset")):

@@ -100,6 +100,7 @@ class Surrogate(LightningModule):
         self.metrics: dict[str, float] = {}
         self._stage = -1
         self._elapsed, self._started = 0.0, None
+        self._agreed = 0.0
         self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.double), 0
 
     # Building
@@ -172,16 +173,18 @@ class Surrogate(LightningModule):
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is spent, in [0, 1]."""
+        """Share of the budget that is spent, in [0, 1]; with several processes that of the first one, at the last step."""
         if self.trainer.max_steps > 0:
             return min(self.trainer.global_step / self.trainer.max_steps, 1.0)
+        return self._agreed if self.trainer.world_size > 1 else self._clock()
+
+    def _clock(self) -> float:
+        """Returns the share of the time that is spent."""
         timer = self._timer()
         assert timer is not None
         done = timer.time_elapsed()
         total = done + (timer.time_remaining() or 0.0)
-        share = min(done / total, 1.0)
-        # Processes must agree on the learning rate.
-        return self.trainer.strategy.broadcast(share) if self.trainer.world_size > 1 else share
+        return min(done / total, 1.0)
 
     def _timer(self) -> Timer | None:
         timers = (c for c in self.trainer.callbacks if isinstance(c, Timer))
@@ -202,6 +205,9 @@ class Surrogate(LightningModule):
 
     def on_train_batch_start(self, batch: FieldBatch, batch_idx: int) -> None:
         """Sets stage, learning rate and the random state of the step."""
+        if self.trainer.world_size > 1 and self.trainer.max_steps <= 0:
+            # Processes must agree on the learning rate, and all of them must be asked.
+            self._agreed = self.trainer.strategy.broadcast(self._clock())
         progress = self.progress
         wanted, local = stage_at(progress, self._ends)
         while self._stage < wanted:

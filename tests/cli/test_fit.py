@@ -204,6 +204,24 @@ def test_a_killed_run_resumes_bit_for_bit(geoops, place):
 
 
 @pytest.mark.slow
+def test_two_processes_follow_one_clock(place):
+    """The progress bar of the first process asks for the time alone, which must not wait for the others."""
+    budget = ["--trainer.max_steps", -1, "--trainer.max_time", "00:00:00:03", "--trainer.val_check_interval", 50]
+    split = ["--trainer.devices", 2, "--trainer.strategy", "ddp"]
+    subprocess.run(
+        command("fit", "plates.yaml", *budget, "--name", "clock", *split),
+        env=environment(),
+        check=True,
+        stderr=subprocess.PIPE,
+        timeout=300,
+    )
+    training = json.loads(Path("runs/clock/metrics.json").read_text())["training"]
+    assert training["processes"] == 2
+    assert training["steps"] > 1
+    assert Path("runs/clock/model.safetensors").is_file()
+
+
+@pytest.mark.slow
 def test_two_processes_train_like_one(geoops, place):
     options = ["plates.yaml", "--trainer.max_steps", 8, "--trainer.val_check_interval", 2]
     split = ["--trainer.devices", 2, "--trainer.strategy", "ddp"]

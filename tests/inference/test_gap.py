@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from geoops.data import Normalizer, Task
-from geoops.geometry import PointCloud
+from geoops.geometry import Cells, Mesh, PointCloud, boundary_facets
 from geoops.inference import Predictor
 from geoops.inference import _predictor as module
 from geoops.inference._gap import DEPTHS, bridge, lagrange
@@ -125,6 +125,19 @@ def test_a_cloud_has_no_gap(learned):
     points = torch.rand(5, 2)
     inside = torch.full((5, 1), -0.01)
     assert bridge(learned.normalizer, lambda: PointCloud(points), points, inside) is None
+
+
+def test_in_space_the_normal_is_that_of_the_nearest_facet(learned):
+    x = torch.tensor([0.0, 1.0])
+    corners = torch.cartesian_prod(x, x, x)[[0, 4, 6, 2, 1, 5, 7, 3]]
+    facets = boundary_facets(Mesh(corners, Cells.from_blocks({"hexahedron": torch.arange(8)[None]})))
+    normalizer = replace(learned.normalizer, center=(0.0, 0.0, 0.0), scale=1.0, gap=0.1)
+    points = torch.tensor([[0.4, 0.6, 0.03], [0.97, 0.5, 0.5], [0.5, 0.02, 0.03]])
+    found = bridge(normalizer, lambda: facets, points, torch.tensor([[-0.03], [-0.03], [-0.02]]))
+    stencil = found.pos.view(3, 4, 3)
+    torch.testing.assert_close(stencil[0], torch.tensor([[0.4, 0.6, 0.0], [0.4, 0.6, 0.1], [0.4, 0.6, 0.15], [0.4, 0.6, 0.2]]))
+    torch.testing.assert_close(stencil[1, :, 0], torch.tensor([1.0, 0.9, 0.85, 0.8]))
+    assert found.own[:, 0].tolist() == [0, 0, 1]
 
 
 def test_weights_reproduce_cubics():
