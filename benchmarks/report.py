@@ -165,7 +165,7 @@ def label_error(records: Mapping[str, Record]) -> str:
     body = [[f"{row['factor']}x", *(percent(row[kind]) for kind in kinds)] for row in rows]
     growth = {kind: ", ".join(f"{row[kind] / rows[0][kind]:.2f} at {row['factor']}x" for row in rows[1:]) for kind in kinds[1:]}
     return (
-        f"The labels themselves are finite elements and have errors, which grow with the resolution at which they are read. Here "
+        "The labels themselves are finite elements and have errors, other ones at other kinds of nodes. Here "
         f"{rows[0]['cells']} test cells are solved once more on meshes twice as fine as the one that gave the labels (away from "
         "the corners):\n\n"
         + table(["mean error", "labels against finer", "model against labels", "model against finer"], body)

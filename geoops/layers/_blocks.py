@@ -34,14 +34,10 @@ class Blocks(NamedTuple):
         self,
         features: Float[Tensor, "batch listed points inner"],
         matrix: Float[Tensor, "batch latents inner outer"],
-        offset: Float[Tensor, "batch latents outer"] | None = None,
+        offset: Float[Tensor, "batch latents outer"],
     ) -> Float[Tensor, "batch listed points outer"]:
         """Returns the features of each pair times the matrix of its latent, plus the offset of its latent."""
         rows = features.flatten(0, 2).index_select(0, self.order).split(self.sizes)
-        matrices = matrix.flatten(0, 1).unbind()
-        if offset is None:
-            parts = [part @ m for part, m in zip(rows, matrices, strict=True)]
-        else:
-            offsets = offset.flatten(0, 1).unbind()
-            parts = [torch.addmm(o, part, m) for part, m, o in zip(rows, matrices, offsets, strict=True)]
+        both = zip(rows, matrix.flatten(0, 1).unbind(), offset.flatten(0, 1).unbind(), strict=True)
+        parts = [torch.addmm(o, part, m) for part, m, o in both]
         return torch.cat(parts).index_select(0, self.place).unflatten(0, features.shape[:3])
