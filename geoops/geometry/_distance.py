@@ -18,8 +18,8 @@ def signed_distance(shape: Mesh | Facets, points: Float[Tensor, "queries dim"]) 
 
     $$d(x) = \pm \min_{f} \min_{y \in f} \|x - y\|$$ over the facets f of the boundary, exact up to rounding (computed
     in float64). The sign is that of the winding number of the boundary around x, so several outlines, voids and
-    islands need no special care. About a million points a second for 250 facets in the plane, and 30,000 points a
-    second for 5,000 facets in space.
+    islands need no special care. On two threads a million points a second for 250 facets in the plane, and 160,000 points
+    a second for 5,000 facets in space.
 
     Args:
         shape: a mesh (its `boundary_facets` are used), or facets computed before.

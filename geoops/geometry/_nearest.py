@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
+
+import geoops.ops  # noqa: F401, declares the op
 
 from ._tree import Array, BoxTree, Groups, spread_over, starts_of
 
@@ -15,7 +19,15 @@ GROUP = 16
 
 
 def nearest(corners: Array, points: Array) -> tuple[Array, Array]:
-    r"""Returns the number of the nearest segment (items, 2, dim) or triangle (items, 3, dim), and the squared distance.
+    """Returns the number of the nearest segment (items, 2, dim) or triangle (items, 3, dim), and the squared distance; of
+    several at the same distance the first.
+    """
+    index, squared = torch.ops.geoops.nearest_facet.default(torch.from_numpy(corners), torch.from_numpy(points))
+    return index.numpy(), squared.numpy()
+
+
+def search(corners: Array, points: Array) -> tuple[Array, Array]:
+    r"""Returns the same without native code.
 
     Points are searched for in groups. At the centre c of a group's box of radius r let item i be at distance $d_i$ in
     direction $u_i$. Distances to convex items are convex, so $d_i(c + s) \ge d_i + u_i \cdot s$, and
@@ -64,6 +76,17 @@ def nearest(corners: Array, points: Array) -> tuple[Array, Array]:
             index[place], squared[place] = chosen, least
             first = last
     return index, squared
+
+
+@torch.library.impl("geoops::nearest_facet", "CompositeExplicitAutograd")
+def _nearest_facet(corners: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    index, squared = search(corners.numpy(), points.numpy())
+    return torch.from_numpy(index), torch.from_numpy(squared)
+
+
+@torch.library.register_fake("geoops::nearest_facet")
+def _nearest_facet_fake(corners: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    return points.new_empty(len(points), dtype=torch.int64), points.new_empty(len(points))
 
 
 def _possible(parts: list[Array], group: Array, item: Array, centre: Array, radius: Array) -> Array:

@@ -209,7 +209,7 @@ class Predictor:
             gap = bridge(self.normalizer, lambda: encoded.outline, where, sdf)
             if gap is not None:
                 pos, sdf = torch.cat([pos[gap.asked], gap.pos]), torch.cat([sdf[gap.asked], gap.sdf])
-            chunk = chunk or self._chunk(encoded.code, pos, sdf, count, budget, fixed)
+            chunk = chunk or self._chunk(encoded.code, pos, sdf, len(pos), budget, fixed)
             values = torch.empty(len(pos), outputs)
             for p, s, out in zip(pos.split(chunk), sdf.split(chunk), values.split(chunk), strict=True):
                 out.copy_(self._decode(encoded.code, p, s))

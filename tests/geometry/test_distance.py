@@ -9,8 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import geoops.ops
 from geoops.geometry import Cells, Facets, Mesh, PointCloud, boundary_facets, closest_points, distance, signed_distance
-from geoops.geometry._nearest import nearest, squared_distance, weights
+from geoops.geometry._nearest import nearest, search, squared_distance, weights
 from geoops.geometry._winding import winding_2d, winding_3d
 
 
@@ -110,6 +111,9 @@ def test_nearest_equals_brute_force(seed, shape, items, queries, size):
     corners[: items // 5] = corners[: items // 5, :1]
     points = np.concatenate([rng.normal(size=(queries, dim)) * 2, corners.reshape(-1, dim)])
     index, squared = nearest(corners, points)
+    found = search(corners, points)
+    assert np.array_equal(index, found[0])
+    assert np.array_equal(squared, found[1])
     parts = [corners[:, i, j] for i in range(count) for j in range(dim)]
     brute = np.stack([squared_distance(parts, [np.full(items, x) for x in p]).min() for p in points])
     assert np.allclose(squared, brute, rtol=1e-10, atol=1e-25)
@@ -121,6 +125,34 @@ def test_nearest_equals_brute_force(seed, shape, items, queries, size):
     assert np.allclose(weight.sum(1), 1)
     foot = (weight[:, :, None] * corners[index]).sum(1)
     assert np.allclose(((points - foot) ** 2).sum(1), brute, rtol=1e-6, atol=1e-12)
+
+
+def test_of_facets_at_the_same_distance_the_first_counts():
+    corner = np.array([[[0.0, 0], [1, 0]], [[0, 0], [0, 1]], [[-1, 0], [0, 0]], [[0, -1], [0, 0]]])
+    many = np.tile(corner, (20, 1, 1))
+    points = np.array([[-0.0, 0.0], [0.3, 0.3], [-0.3, -0.3]])
+    for way in (nearest, search):
+        assert way(many, points)[0].tolist() == [0, 0, 2]
+
+
+def test_nearest_passes_opcheck_and_states_what_it_expects():
+    op = torch.ops.geoops.nearest_facet.default
+    corners, points = uniform(20, 2).view(10, 2, 2), uniform(7, 2)
+    torch.library.opcheck(op, (corners, points))
+    torch.library.opcheck(op, (corners[:0], points[:0]))
+    assert [part.shape for part in op(corners, points[:0])] == [(0,), (0,)]
+    if geoops.ops.info().cpu != "native":
+        pytest.skip("the native library is not built")
+    wrong = {
+        "there are no facets": (corners[:0], points),
+        "expected float64, got Float": (corners.float(), points),
+        "points have 3 coordinates, corners have 2": (corners, uniform(7, 3)),
+        "expected 2 or 3 corners in 2 or 3 dimensions, got 5 in 4": (uniform(10, 4).view(2, 5, 4), uniform(7, 4)),
+        r"expected corners \(facets, corners, dim\)": (corners[0], points),
+    }
+    for message, arguments in wrong.items():
+        with pytest.raises(ValueError, match=message):
+            op(*arguments)
 
 
 def test_winding_numbers_against_angles(make):

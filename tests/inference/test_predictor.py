@@ -15,6 +15,7 @@ from geoops import io
 from geoops.geometry import Mesh, PointCloud, Sizes
 from geoops.inference import Predictor
 from geoops.inference import _predictor as module
+from geoops.inference._memory import LARGEST_CHUNK
 from geoops.inference._predictor import free_name
 from geoops.models import PointNet, Transolver
 
@@ -169,7 +170,7 @@ def test_chunks_do_not_change_the_result(normalizer, plate, kind):
     points = torch.rand(4000, 2)
     sizes = []
     whole = _recorded(predictor, sizes).predict(mesh, at=points, memory="2GB")
-    assert max(sizes) == 4000
+    assert max(sizes) == LARGEST_CHUNK
     sizes.clear()
     chunked = predictor.predict(mesh, at=points, memory="1.2MB")
     assert max(sizes) < 2000
