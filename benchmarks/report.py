@@ -24,7 +24,7 @@ Record = dict[str, Any]
 MODELS = {
     "enf2enf": "enf2enf, default",
     "enf2enf-faithful-compact": "enf2enf as published, compact",
-    "enf2enf-faithful-compact-knn": "the same, nearest 4 of 9 latents",
+    "enf2enf-faithful-compact-knn": "enf2enf as published, compact, nearest 4 of 9 latents",
     "transolver": "Transolver",
     "pointnet": "PointNet",
     "mlp": "pointwise MLP",
@@ -336,7 +336,7 @@ def plot(records: Mapping[str, Record], path: Path) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, which="both", color="#e5e5e5", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=True, framealpha=1, edgecolor="none", fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
