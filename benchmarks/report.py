@@ -25,7 +25,8 @@ MODELS = {
     "enf2enf": "enf2enf, default",
     "enf2enf-faithful-compact": "enf2enf as published, compact",
     "enf2enf-faithful-compact-knn": "enf2enf as published, compact, nearest 4 of 9 latents",
-    "transolver": "Transolver",
+    "transolver": "Transolver, optimised as the default is",
+    "transolver-adamw": "Transolver, AdamW as published",
     "pointnet": "PointNet",
     "mlp": "pointwise MLP",
 }
@@ -310,7 +311,7 @@ def plot(records: Mapping[str, Record], path: Path) -> None:
 
     figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=120)
     axes = figure.subplots()
-    key, colours = "val/rel_l2/away_from_corners", ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+    key, colours = "val/rel_l2/away_from_corners", ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8b5a7a", "#e69f00", "#56b4e9"]
     for colour, (model, group) in zip(colours, trainings(records).items(), strict=False):
         for i, record in enumerate(group):
             rows = [row for row in record["results"]["history"] if key in row]

@@ -60,6 +60,14 @@ COMPARED = (
     Run("enf2enf-faithful-compact", "unit-cell/enf2enf-faithful-compact"),
     Run("enf2enf", "unit-cell/enf2enf", 2),
     Run("pointnet", "unit-cell/pointnet"),
+    Run(
+        "transolver-adamw",
+        "unit-cell/transolver",
+        options=(
+            *("--model.network.init_args.hidden", "64", "--model.optimizer", "adamw"),
+            *("--model.lr", "1e-3", "--trainer.precision", "32-true"),
+        ),
+    ),
     Run("mlp", "unit-cell/mlp"),
     Run(
         "enf2enf-faithful-compact-knn",
