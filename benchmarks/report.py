@@ -309,7 +309,7 @@ def plot(records: Mapping[str, Record], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    figure = Figure(figsize=(7.0, 4.2), layout="constrained", dpi=120)
+    figure = Figure(figsize=(9.2, 4.2), layout="constrained", dpi=120)
     axes = figure.subplots()
     key, colours = "val/rel_l2/away_from_corners", ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8b5a7a", "#e69f00", "#56b4e9"]
     for colour, (model, group) in zip(colours, trainings(records).items(), strict=False):
@@ -337,7 +337,7 @@ def plot(records: Mapping[str, Record], path: Path) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, which="both", color="#e5e5e5", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=True, framealpha=1, edgecolor="none", fontsize=8)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
