@@ -15,7 +15,7 @@ COEFFICIENTS, ITERATIONS = (3.4445, -4.775, 2.0315), 5
 
 @final
 class BatchedMuon(Optimizer):
-    r"""Muon, with all matrices of one shape orthogonalised together: the steps of torch's Muon in a third of the time.
+    r"""Muon, with all matrices of one shape orthogonalised together: the steps of torch's Muon in two thirds of the time.
 
     With the momentum $M \leftarrow \mu M + (1 - \mu) G$ and Nesterov's $N = \mu M + (1 - \mu) G$ it makes the step
     $-0.2\, \eta \sqrt{\max(m, n)}\; U V^\top$ with the singular vectors of $N = U S V^\top$ (m, n), found in bfloat16 by five
@@ -50,9 +50,9 @@ class BatchedMuon(Optimizer):
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             for p, update in zip(parameters, updates, strict=True):
                 flat = update if p.shape[0] <= p.shape[1] else update.T
-                alike.setdefault((flat.shape, p.device), []).append((p, flat, group["lr"]))
-        for (shape, _), members in alike.items():
-            steps = orthogonalised(torch.stack([flat for _, flat, _ in members])).to(members[0][0].dtype)
+                alike.setdefault((flat.shape, p.dtype, p.device), []).append((p, flat, group["lr"]))
+        for (shape, dtype, _), members in alike.items():
+            steps = orthogonalised(torch.stack([flat for _, flat, _ in members])).to(dtype)
             for (p, _, lr), step in zip(members, steps, strict=True):
                 p.add_(step if p.shape == shape else step.T, alpha=-0.2 * lr * max(shape) ** 0.5)
 

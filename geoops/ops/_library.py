@@ -13,9 +13,9 @@ _FOLDER = Path(__file__).resolve().parents[1] / "_native"
 #: The same schemas as in csrc/registration.cpp, for installations without the native library.
 SCHEMAS = {
     "edge_sum": "(Tensor x, Tensor w, Tensor src, Tensor dst, SymInt n) -> Tensor",
-    "nearest_facet": "(Tensor corners, Tensor points) -> (Tensor, Tensor)",
     "edge_dot": "(Tensor x, Tensor y, Tensor src, Tensor dst) -> Tensor",
     "relative_attention": "(Tensor q, Tensor k, Tensor v, Tensor x, Tensor y, Tensor normal, Tensor offset, Tensor bias) -> Tensor",
+    "nearest_facet": "(Tensor corners, Tensor points) -> (Tensor, Tensor)",
 }
 
 

@@ -33,14 +33,15 @@ def test_data_are_made_within_45_minutes():
     assert files["train"] + files["val"] + files["test"] + rejected == 1300
 
 
+@pytest.mark.xfail(strict=True, reason="0.38 since Transolver has the default's optimiser too, see docs/guide/models.md, Controls")
 def test_default_has_a_third_of_the_error_of_transolver_at_equal_time():
     errors = [outside(f"enf2enf-{seed}") for seed in range(3)]
+    assert max(errors) < outside("transolver-0") / 3
+
+
+def test_default_has_a_third_of_the_error_of_transolver_with_the_optimiser_of_its_authors():
+    errors = [outside(f"enf2enf-{seed}") for seed in range(3)]
     assert max(errors) < outside("transolver-adamw-0") / 3
-
-
-@pytest.mark.xfail(strict=True, reason="not reached: Muon serves Transolver as well as the default, see docs/results.md")
-def test_default_has_a_third_of_the_error_of_transolver_with_its_own_optimiser():
-    assert fmean(outside(f"enf2enf-{seed}") for seed in range(3)) < outside("transolver-0") / 3
 
 
 def test_all_trainings_of_the_comparison_had_the_same_time():

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from geoops.learning import MuonAdamW
-from geoops.learning._optimizers import build_optimizer
+from geoops.learning._optimizers import BatchedMuon, build_optimizer
 
 OPTIONS = {"lr": 0.02, "weight_decay": 0.1, "betas": (0.9, 0.95), "momentum": 0.9}
 
@@ -68,6 +68,25 @@ def test_parts_are_those_of_torch():
         optimizer.step()
     for p, q in zip(one.parameters(), two.parameters(), strict=True):
         torch.testing.assert_close(p, q)
+
+
+def test_batches_of_matrices_take_the_steps_of_torch():
+    shapes = [(20, 20), (20, 40), (40, 20), (20, 40), (40, 20), (17, 33)]
+    ours = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
+    optimizers = [
+        BatchedMuon(ours, lr=0.02, weight_decay=0.1),
+        torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+    ]
+    start = [p.detach().clone() for p in ours]
+    for _ in range(3):
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for p, q, at in zip(ours, theirs, start, strict=True):
+        assert (p - q).norm() < 0.02 * (q - at).norm()  # bfloat16 inside
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
