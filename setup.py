@@ -52,6 +52,19 @@ def run(command: list[str]) -> None:
         raise CompileError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
 
 
+def compile_once(command: list[str], headers: list[str]) -> None:
+    """Runs ``... -c source -o object`` unless the object is newer than source and headers and was made by that command."""
+    source, target = Path(command[-3]), Path(command[-1])
+    made_by = target.with_suffix(".txt")
+    if target.exists() and made_by.exists() and made_by.read_text() == shlex.join(command):
+        newest = max((ROOT / file).stat().st_mtime for file in (source, *headers))
+        if target.stat().st_mtime > newest:
+            return
+    made_by.unlink(missing_ok=True)
+    run(command)
+    made_by.write_text(shlex.join(command))
+
+
 def compiler(variable: str, *names: str) -> str:
     """Returns the command named by an environment variable, or the first of the names that is on the path."""
     found = os.environ.get(variable) or next(filter(None, map(shutil.which, names)), None)
@@ -96,9 +109,9 @@ class BuildNative(build_ext):
         compile_, link = self.cuda_commands(work) if cuda else self.cpu_commands()
         includes = ["-isystem", str(torch / "include"), *shlex.split(os.environ.get("CXXFLAGS", ""))]
         objects = [str(work / (Path(source).stem + ".o")) for source in ext.sources]
+        commands = [[*compile_, *includes, "-c", s, "-o", o] for s, o in zip(ext.sources, objects, strict=True)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            commands = [[*compile_, *includes, "-c", s, "-o", o] for s, o in zip(ext.sources, objects, strict=True)]
-            list(pool.map(run, commands))
+            list(pool.map(lambda command: compile_once(command, ext.depends), commands))
         libraries = [f"-L{torch / 'lib'}", "-ltorch_cpu", "-lc10", *([f"-L{work}", "-ltorch_cuda"] if cuda else [])]
         run([*link, *objects, *libraries, "-o", str(output)])
 

@@ -6,12 +6,6 @@
 #include <cstdint>
 #include <cstring>
 
-// One copy of a function per instruction set, chosen when the library is loaded.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define GEOOPS_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define GEOOPS_CLONES
-#endif
 #define GEOOPS_INLINE inline __attribute__((always_inline))
 
 #pragma GCC diagnostic push

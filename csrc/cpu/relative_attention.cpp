@@ -1,5 +1,6 @@
 // Attention with a bias computed from positions: features of the pairs, softmax and weighted sum in one pass.
 #include "../relative_attention.h"
+#include "isa.h"
 #include "lanes.h"
 #include "parallel.h"
 
@@ -160,16 +161,6 @@ GEOOPS_INLINE void run(const Problem<scalar_t>& p, const Tokens<scalar_t>& t, in
   }
 }
 
-// Templates cannot be cloned.
-GEOOPS_CLONES void run_float(const Problem<float>& p, const Tokens<float>& t, int64_t begin, int64_t end,
-                             float* scratch) {
-  run(p, t, begin, end, scratch);
-}
-GEOOPS_CLONES void run_double(const Problem<double>& p, const Tokens<double>& t, int64_t begin, int64_t end,
-                              double* scratch) {
-  run(p, t, begin, end, scratch);
-}
-
 template <typename scalar_t>
 void relative_attention(Problem<scalar_t> p, int64_t shapes) {
   for (int64_t shape = 0; shape < shapes; ++shape) {
@@ -178,11 +169,7 @@ void relative_attention(Problem<scalar_t> p, int64_t shapes) {
     for_ranges(p.queries, cost, [&](int64_t begin, int64_t end) {
       std::vector<scalar_t> scratch((kQueries * kPairFeatures + kTogether) * t.padded);
       const int64_t base = shape * p.queries;
-      if constexpr (std::is_same_v<scalar_t, float>) {
-        run_float(p, t, base + begin, base + end, scratch.data());
-      } else {
-        run_double(p, t, base + begin, base + end, scratch.data());
-      }
+      vectorised([&] { run(p, t, base + begin, base + end, scratch.data()); });
     });
   }
 }
