@@ -14,6 +14,7 @@ Environment:
 
 import importlib.util
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -29,8 +30,10 @@ from setuptools.errors import CompileError
 ROOT = Path(__file__).resolve().parent
 NATIVE = os.environ.get("GEOOPS_NATIVE", "auto")
 ARCHS = "75 80 86 89 90 100 120+PTX"
+# The CPU kernels are compiled once for each; geoops.ops loads the widest that the processor has.
+ISAS = {"": [], "_avx2": ["-mavx2", "-mfma", "-mf16c"], "_avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
 DEFINES = ["-DTORCH_TARGET_VERSION=0x020a000000000000"]  # torch 2.10.0
-HOST_FLAGS = ["-fPIC", "-fvisibility=hidden"]
+HOST_FLAGS = ["-fPIC", "-fvisibility=hidden", "-Wno-psabi"]  # vectors are passed to inlined functions only
 # Only the current stream is asked of libtorch_cuda; a stub with its soname stands in for it at link time, because a CPU
 # build of torch does not have that library.
 STUB = 'extern "C" int aoti_torch_get_current_cuda_stream(int, void**) { return 1; }\n'
@@ -106,7 +109,7 @@ class BuildNative(build_ext):
         output = Path(self.get_ext_fullpath(ext.name)).resolve()
         output.parent.mkdir(parents=True, exist_ok=True)
         cuda = ext.name.endswith("_cuda")
-        compile_, link = self.cuda_commands(work) if cuda else self.cpu_commands()
+        compile_, link = self.cuda_commands(work) if cuda else self.cpu_commands(ext.name.partition("_cpu")[2])
         includes = ["-isystem", str(torch / "include"), *shlex.split(os.environ.get("CXXFLAGS", ""))]
         objects = [str(work / (Path(source).stem + ".o")) for source in ext.sources]
         commands = [[*compile_, *includes, "-c", s, "-o", o] for s, o in zip(ext.sources, objects, strict=True)]
@@ -115,11 +118,11 @@ class BuildNative(build_ext):
         libraries = [f"-L{torch / 'lib'}", "-ltorch_cpu", "-lc10", *([f"-L{work}", "-ltorch_cuda"] if cuda else [])]
         run([*link, *objects, *libraries, "-o", str(output)])
 
-    def cpu_commands(self) -> tuple[list[str], list[str]]:
+    def cpu_commands(self, isa: str) -> tuple[list[str], list[str]]:
         """Returns the beginnings of the commands that compile a file and link the library."""
         cxx = compiler("CXX", "g++", "clang++", "c++")
         strict = ["-Wall", "-Wextra", *(["-Werror"] if os.environ.get("GEOOPS_WERROR") == "1" else [])]
-        return [cxx, "-std=c++20", "-O3", *HOST_FLAGS, *strict, *DEFINES], [cxx, "-shared", "-Wl,--as-needed"]
+        return [cxx, "-std=c++20", "-O3", *ISAS[isa], *HOST_FLAGS, *strict, *DEFINES], [cxx, "-shared", "-Wl,--as-needed"]
 
     def cuda_commands(self, work: Path) -> tuple[list[str], list[str]]:
         """Does the same for CUDA, after making the stub."""
@@ -172,7 +175,9 @@ def library(device: str, *patterns: str) -> Extension:
 
 libraries = []
 if NATIVE != "0":
-    libraries.append(library("cpu", "csrc/registration.cpp", "csrc/cpu/*.cpp"))
+    isas = ISAS if platform.machine() in ("x86_64", "AMD64") else {"": []}
+    isas = [isa for isa in isas if isa.strip("_") in os.environ.get("GEOOPS_ISAS", " ".join(isas))]
+    libraries += [library(f"cpu{isa}", "csrc/registration.cpp", "csrc/cpu/*.cpp") for isa in isas]
     if os.environ.get("GEOOPS_CUDA") != "0" and (os.environ.get("NVCC") or shutil.which("nvcc")):
         libraries.append(library("cuda", "csrc/cuda/*.cu"))
 

@@ -35,19 +35,31 @@ inline void check_edges(const char* op, const Tensor& src, const Tensor& dst) {
           "; cast one of them");
 }
 
-inline void check_edge_sum(const Tensor& x, const Tensor& w, const Tensor& src, const Tensor& dst, int64_t n) {
-  check_edges("edge_sum", src, dst);
-  require(x.dim() == 2, "edge_sum: expected x of shape (sources, channels), got ", x.dim(), " dimensions");
-  require(w.dim() == 1 && w.numel() == src.numel(), "edge_sum: expected one weight for each of ", src.numel(),
-          " edges, got ", w.numel());
-  require(x.scalar_type() == w.scalar_type(), "edge_sum: x is ", x.scalar_type(), " and w is ", w.scalar_type());
-  require(n >= 0, "edge_sum: expected a number of targets n >= 0, got ", n);
+inline void check_rows(const char* op, const char* name, const Tensor& rows) {
+  require(rows.dim() == 3, op, ": expected ", name, " of shape (nodes, heads, channels), got ", rows.dim(),
+          " dimensions");
+}
+
+inline void check_weights(const char* op, const char* name, const Tensor& w, const Tensor& x, const Tensor& src) {
+  require(w.dim() == 2 && w.size(0) == src.numel() && w.size(1) == x.size(1), op, ": expected ", name, " of shape (",
+          src.numel(), " edges, ", x.size(1), " heads)");
+  require(x.scalar_type() == w.scalar_type(), op, ": ", name, " is ", w.scalar_type(), " and the rows are ",
+          x.scalar_type());
+}
+
+inline void check_edge_sum(const char* op, const Tensor& x, const Tensor& w, const Tensor& src, const Tensor& dst,
+                           int64_t n) {
+  check_edges(op, src, dst);
+  check_rows(op, "the rows", x);
+  check_weights(op, "the weights", w, x, src);
+  require(n >= 0, op, ": expected a number of targets n >= 0, got ", n);
 }
 
 inline void check_edge_dot(const Tensor& x, const Tensor& y, const Tensor& src, const Tensor& dst) {
   check_edges("edge_dot", src, dst);
-  require(x.dim() == 2 && y.dim() == 2 && x.size(1) == y.size(1),
-          "edge_dot: expected x of shape (sources, channels) and y of shape (targets, channels)");
+  check_rows("edge_dot", "x", x);
+  check_rows("edge_dot", "y", y);
+  require(x.size(1) == y.size(1) && x.size(2) == y.size(2), "edge_dot: x and y differ in heads or channels");
   require(x.scalar_type() == y.scalar_type(), "edge_dot: x is ", x.scalar_type(), " and y is ", y.scalar_type());
 }
 

@@ -2,8 +2,23 @@
 #include <torch/csrc/stable/library.h>
 
 STABLE_TORCH_LIBRARY(geoops, m) {
-  m.def("edge_sum(Tensor x, Tensor w, Tensor src, Tensor dst, SymInt n) -> Tensor");
-  m.def("edge_dot(Tensor x, Tensor y, Tensor src, Tensor dst) -> Tensor");
+  m.def("gather(Tensor x, Tensor index, bool check) -> Tensor");
+  m.def("scatter_sum(Tensor x, Tensor index, SymInt n, bool check) -> Tensor");
+  m.def("scatter_mul(Tensor x, Tensor index, SymInt n, bool check) -> Tensor");
+  m.def("scatter_extremum(Tensor x, Tensor index, SymInt n, bool largest, bool check) -> (Tensor, Tensor)");
+  m.def("take(Tensor x, Tensor arg) -> Tensor");
+  m.def("put(Tensor g, Tensor arg, SymInt e) -> Tensor");
+  m.def("segment_sum(Tensor x, Tensor ptr) -> Tensor");
+  m.def("segment_mul(Tensor x, Tensor ptr) -> Tensor");
+  m.def("segment_extremum(Tensor x, Tensor ptr, bool largest) -> (Tensor, Tensor)");
+  m.def("gather_csr(Tensor x, Tensor ptr, SymInt e) -> Tensor");
+  m.def("index_to_ptr(Tensor index, SymInt n, bool check) -> Tensor");
+  m.def("scatter_softmax(Tensor x, Tensor index, SymInt n, bool check) -> Tensor");
+  m.def("softmax_backward(Tensor y, Tensor g, Tensor index, SymInt n) -> Tensor");
+  m.def("scatter_logsumexp(Tensor x, Tensor index, SymInt n, bool check) -> Tensor");
+  m.def("edge_sum(Tensor x, Tensor w, Tensor src, Tensor dst, SymInt n, bool check) -> Tensor");
+  m.def("edge_dot(Tensor x, Tensor y, Tensor src, Tensor dst, bool check) -> Tensor");
+  m.def("edge_attention(Tensor logits, Tensor v, Tensor src, Tensor dst, SymInt n, bool check) -> (Tensor, Tensor)");
   m.def(
       "relative_attention(Tensor q, Tensor k, Tensor v, Tensor x, Tensor y, Tensor normal, Tensor offset, Tensor bias) "
       "-> Tensor");

@@ -1,65 +1,49 @@
-// out[i] = sum of w[e] x[src[e]] over the edges e with dst[e] = i.
-#include "../dispatch.h"
-#include "parallel.h"
-
-#include <torch/csrc/stable/library.h>
+// out[i, h] = sum of w[e, h] x[src[e], h] over the edges e with dst[e] = i.
+#include "targets.h"
 
 namespace geoops {
 namespace {
 
-constexpr int64_t kBlock = 1024;  // edges listed at a time; the list stays in the first-level cache
-
-// Adds the edges that end in targets [lo, hi), in the order of the edges. Every target has one owner and a fixed order
-// of addition, so the result has the same bits for any number of threads, without atomics.
 template <typename scalar_t, typename acc_t, typename index_t>
-void accumulate(const scalar_t* x, const scalar_t* w, const index_t* src, const index_t* dst, acc_t* out, int64_t edges,
-                int64_t channels, int64_t lo, int64_t hi) {
-  int64_t mine[kBlock];
-  for (int64_t start = 0; start < edges; start += kBlock) {
-    const int64_t stop = std::min(edges, start + kBlock);
-    int64_t count = 0;
-    for (int64_t e = start; e < stop; ++e) {  // no branch: whether an edge is ours is a coin toss
-      mine[count] = e;
-      count += dst[e] >= lo && dst[e] < hi;
+void add_rows(const Listed& some, const scalar_t* x, const scalar_t* w, const index_t* src, acc_t* out, int64_t heads,
+              int64_t channels) {
+  const int64_t inner = heads * channels;
+  for (int64_t k = 0; k < some.count; ++k) {
+    if (k + kPrefetch < some.count) {
+      prefetch_row(x + src[some.edge[k + kPrefetch]] * inner, inner);
+      prefetch_row(out + some.target[k + kPrefetch] * inner, inner);
     }
-    for (int64_t k = 0; k < count; ++k) {
-      const int64_t e = mine[k];
-      if (k + kPrefetch < count) {
-        const int64_t next = mine[k + kPrefetch];
-        prefetch_row(x + src[next] * channels, channels);
-        prefetch_row(out + dst[next] * channels, channels);
-      }
-      const scalar_t* row = x + src[e] * channels;
-      acc_t* sum = out + dst[e] * channels;
-      const acc_t weight = static_cast<acc_t>(w[e]);
-      for (int64_t c = 0; c < channels; ++c) sum[c] += weight * static_cast<acc_t>(row[c]);
+    const int64_t e = some.edge[k];
+    for (int64_t h = 0; h < heads; ++h) {
+      const acc_t weight = static_cast<acc_t>(w[e * heads + h]);
+      const scalar_t* __restrict__ row = x + src[e] * inner + h * channels;
+      acc_t* __restrict__ sum = out + some.target[k] * inner + h * channels;
+      for_channels(channels, [&]<int W>(int64_t c) {
+        for (int l = 0; l < W; ++l) sum[c + l] += weight * static_cast<acc_t>(row[c + l]);
+      });
     }
   }
 }
 
-Tensor edge_sum_cpu(const Tensor& x_, const Tensor& w_, const Tensor& src_, const Tensor& dst_, int64_t n) {
-  check_edge_sum(x_, w_, src_, dst_, n);
+Tensor edge_sum(const Tensor& x_, const Tensor& w_, const Tensor& src_, const Tensor& dst_, int64_t n, bool check) {
+  check_edge_sum("edge_sum", x_, w_, src_, dst_, n);
   using torch::stable::contiguous;
   const Tensor x = contiguous(x_), w = contiguous(w_), src = contiguous(src_), dst = contiguous(dst_);
-  const int64_t edges = src.numel(), sources = x.size(0), channels = x.size(1);
-  const ScalarType type = x.scalar_type();
-  Tensor out = torch::stable::new_zeros(x, {n, channels}, accumulator_type(type));
+  const int64_t heads = x.size(1), channels = x.size(2);
+  const ScalarType type = x.scalar_type(), wide = accumulator_type(type);
+  Tensor out = torch::stable::new_zeros(x, {n, heads, channels}, wide);
   dispatch("edge_sum", type, src.scalar_type(), [&]<typename scalar_t, typename index_t>() {
-    const auto *s = src.const_data_ptr<index_t>(), *d = dst.const_data_ptr<index_t>();
-    check_bounds("edge_sum", "src", s, edges, sources);
-    check_bounds("edge_sum", "dst", d, edges, n);
+    const auto* s = src.const_data_ptr<index_t>();
+    check_bounds("edge_sum", "src", s, check ? src.numel() : 0, x.size(0));
     const auto *px = x.const_data_ptr<scalar_t>(), *pw = w.const_data_ptr<scalar_t>();
     auto* po = out.mutable_data_ptr<accumulator_t<scalar_t>>();
-    const int64_t threads = torch::stable::get_num_threads(), useful = edges * channels / kGrain;
-    const int64_t parts = std::max<int64_t>(1, std::min({threads, useful, n}));
-    torch::stable::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-      accumulate(px, pw, s, d, po, edges, channels, n * begin / parts, n * end / parts);
-    });
+    for_targets("edge_sum", "dst", dst, n, 1, heads * channels, check,
+                [&](int64_t, int64_t, const Listed& some) { add_rows(some, px, pw, s, po, heads, channels); });
   });
-  return type == out.scalar_type() ? out : torch::stable::to(out, type);
+  return type == wide ? out : torch::stable::to(out, type);
 }
 
-STABLE_TORCH_LIBRARY_IMPL(geoops, CPU, m) { m.impl("edge_sum", TORCH_BOX(&edge_sum_cpu)); }
+STABLE_TORCH_LIBRARY_IMPL(geoops, CPU, m) { m.impl("edge_sum", TORCH_BOX(&edge_sum)); }
 
 }  // namespace
 }  // namespace geoops

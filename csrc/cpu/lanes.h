@@ -8,9 +8,6 @@
 
 #define GEOOPS_INLINE inline __attribute__((always_inline))
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors are passed to inlined functions only
-
 namespace geoops {
 
 template <typename scalar_t>
@@ -94,7 +91,7 @@ GEOOPS_INLINE lanes_t<float> rsqrt_of(const lanes_t<float>& x) {
 
 template <typename Function>
 GEOOPS_INLINE lanes_t<double> each(const lanes_t<double>& x, const Function& function) {
-  lanes_t<double> y;
+  lanes_t<double> y{};
   for (int64_t i = 0; i < Lanes<double>::count; ++i) y[i] = function(x[i]);
   return y;
 }
@@ -109,6 +106,13 @@ GEOOPS_INLINE lanes_t<double> rsqrt_of(const lanes_t<double>& x) {
   return each(x, [](double v) { return 1 / std::sqrt(v); });
 }
 
-}  // namespace geoops
+// x[i] = exp(x[i]) for x[i] <= 0 or NaN, up to `count` rounded up to whole vectors; exp(-inf) is 0.
+template <typename scalar_t>
+GEOOPS_INLINE void exp_all(scalar_t* x, int64_t count) {
+  for (int64_t i = 0; i < count; i += Lanes<scalar_t>::count) {
+    const lanes_t<scalar_t> value = load(x + i);
+    store(x + i, lanes_t<scalar_t>(value < scalar_t(-708) ? all(scalar_t(0)) : exp_of(value)));
+  }
+}
 
-#pragma GCC diagnostic pop
+}  // namespace geoops

@@ -7,6 +7,10 @@
 #include <atomic>
 #include <cstdint>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include <torch/csrc/stable/ops.h>
 
 namespace geoops {
@@ -20,21 +24,49 @@ void for_ranges(int64_t count, int64_t cost, const Body& body) {
   if (count > 0) torch::stable::parallel_for(0, count, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, cost)), body);
 }
 
-// Raises IndexError at the first index outside [0, bound). A pass of its own: it streams, and the kernels stay
+// Returns the first position in [0, count) that is bad, or count. A pass of its own: it streams, and the kernels stay
 // branch-free.
-template <typename index_t>
-void check_bounds(const char* op, const char* name, const index_t* index, int64_t count, int64_t bound) {
+template <typename Bad>
+int64_t first_bad(int64_t count, const Bad& bad) {
   std::atomic<int64_t> first{count};
   for_ranges(count, 1, [&](int64_t begin, int64_t end) {
-    bool outside = false;
-    for (int64_t e = begin; e < end; ++e) outside |= (index[e] < 0) | (index[e] >= bound);
-    if (!outside) return;
+    bool any = false;
+    for (int64_t e = begin; e < end; ++e) any |= bad(e);
+    if (!any) return;
     int64_t e = begin;
-    while (index[e] >= 0 && index[e] < bound) ++e;
+    while (!bad(e)) ++e;
     for (int64_t seen = first.load(); e < seen && !first.compare_exchange_weak(seen, e);) continue;
   });
-  const int64_t e = first.load();
+  return first;
+}
+
+// Raises IndexError at the first index outside [0, bound).
+template <typename index_t>
+void check_bounds(const char* op, const char* name, const index_t* index, int64_t count, int64_t bound) {
+  const int64_t e = first_bad(count, [&](int64_t i) { return (index[i] < 0) | (index[i] >= bound); });
   if (e < count) fail<std::out_of_range>(op, ": ", name, "[", e, "] = ", index[e], " is outside [0, ", bound, ")");
+}
+
+// Raises ValueError where an index is less than the one before it.
+template <typename index_t>
+void check_ascending(const char* op, const char* name, const index_t* index, int64_t count) {
+  if (count < 2) return;
+  const int64_t e = first_bad(count - 1, [&](int64_t i) { return index[i + 1] < index[i]; });
+  if (e < count - 1)
+    fail<std::invalid_argument>(op, ": expected ", name, " in ascending order, but ", name, "[", e + 1,
+                                "] = ", index[e + 1], " follows ", index[e], "; sort it, or use scatter");
+}
+
+// Asks for large pages where a new tensor is large: half of the time of filling it can go to the faults of small ones.
+inline Tensor in_large_pages(Tensor fresh) {
+#ifdef __linux__
+  constexpr uintptr_t kPage = uintptr_t{1} << 21;
+  const auto begin = reinterpret_cast<uintptr_t>(fresh.mutable_data_ptr());
+  const uintptr_t first = (begin + kPage - 1) / kPage * kPage;
+  const uintptr_t last = (begin + fresh.numel() * fresh.element_size()) / kPage * kPage;
+  if (last > first + kPage) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#endif
+  return fresh;
 }
 
 // Rows are gathered at random, which the processor cannot foresee; so they are announced this many edges ahead.

@@ -1,6 +1,5 @@
 // Attention with a bias computed from positions: features of the pairs, softmax and weighted sum in one pass.
 #include "../relative_attention.h"
-#include "isa.h"
 #include "lanes.h"
 #include "parallel.h"
 
@@ -8,8 +7,6 @@
 #include <vector>
 
 #include <torch/csrc/stable/library.h>
-
-#pragma GCC diagnostic ignored "-Wpsabi"
 
 namespace geoops {
 namespace {
@@ -169,7 +166,7 @@ void relative_attention(Problem<scalar_t> p, int64_t shapes) {
     for_ranges(p.queries, cost, [&](int64_t begin, int64_t end) {
       std::vector<scalar_t> scratch((kQueries * kPairFeatures + kTogether) * t.padded);
       const int64_t base = shape * p.queries;
-      vectorised([&] { run(p, t, base + begin, base + end, scratch.data()); });
+      run(p, t, base + begin, base + end, scratch.data());
     });
   }
 }

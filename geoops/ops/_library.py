@@ -12,8 +12,23 @@ _FOLDER = Path(__file__).resolve().parents[1] / "_native"
 
 #: The same schemas as in csrc/registration.cpp, for installations without the native library.
 SCHEMAS = {
-    "edge_sum": "(Tensor x, Tensor w, Tensor src, Tensor dst, SymInt n) -> Tensor",
-    "edge_dot": "(Tensor x, Tensor y, Tensor src, Tensor dst) -> Tensor",
+    "gather": "(Tensor x, Tensor index, bool check) -> Tensor",
+    "scatter_sum": "(Tensor x, Tensor index, SymInt n, bool check) -> Tensor",
+    "scatter_mul": "(Tensor x, Tensor index, SymInt n, bool check) -> Tensor",
+    "scatter_extremum": "(Tensor x, Tensor index, SymInt n, bool largest, bool check) -> (Tensor, Tensor)",
+    "take": "(Tensor x, Tensor arg) -> Tensor",
+    "put": "(Tensor g, Tensor arg, SymInt e) -> Tensor",
+    "segment_sum": "(Tensor x, Tensor ptr) -> Tensor",
+    "segment_mul": "(Tensor x, Tensor ptr) -> Tensor",
+    "segment_extremum": "(Tensor x, Tensor ptr, bool largest) -> (Tensor, Tensor)",
+    "gather_csr": "(Tensor x, Tensor ptr, SymInt e) -> Tensor",
+    "index_to_ptr": "(Tensor index, SymInt n, bool check) -> Tensor",
+    "scatter_softmax": "(Tensor x, Tensor index, SymInt n, bool check) -> Tensor",
+    "softmax_backward": "(Tensor y, Tensor g, Tensor index, SymInt n) -> Tensor",
+    "scatter_logsumexp": "(Tensor x, Tensor index, SymInt n, bool check) -> Tensor",
+    "edge_sum": "(Tensor x, Tensor w, Tensor src, Tensor dst, SymInt n, bool check) -> Tensor",
+    "edge_dot": "(Tensor x, Tensor y, Tensor src, Tensor dst, bool check) -> Tensor",
+    "edge_attention": "(Tensor logits, Tensor v, Tensor src, Tensor dst, SymInt n, bool check) -> (Tensor, Tensor)",
     "relative_attention": "(Tensor q, Tensor k, Tensor v, Tensor x, Tensor y, Tensor normal, Tensor offset, Tensor bias) -> Tensor",
     "nearest_facet": "(Tensor corners, Tensor points) -> (Tensor, Tensor)",
 }
@@ -39,10 +54,21 @@ def _load(name: str) -> bool:
     return True
 
 
-_CPU = _load("geoops_cpu")
+def _load_cpu() -> str:
+    """Loads the kernels for the widest instruction set that processor and installation have, and returns its name."""
+    isas = ["AVX512", "AVX2", "DEFAULT"]
+    capability = torch.backends.cpu.get_cpu_capability()
+    for isa in isas[isas.index(capability) if capability in isas else -1 :]:
+        name = "geoops_cpu" if isa == "DEFAULT" else f"geoops_cpu_{isa.lower()}"
+        if (_FOLDER / f"lib{name}.so").exists() or isa == "DEFAULT":
+            return isa if _load(name) else ""
+    return ""
+
+
+_CPU = _load_cpu()
 # The CUDA library refers to libtorch_cuda, which a CPU build of torch lacks; the schemas are in the CPU library. It is
 # optional even where native code is demanded: not every machine with a GPU has nvcc.
-_CUDA = _CPU and torch.version.cuda is not None and (_FOLDER / "libgeoops_cuda.so").exists() and _load("geoops_cuda")
+_CUDA = bool(_CPU) and torch.version.cuda is not None and (_FOLDER / "libgeoops_cuda.so").exists() and _load("geoops_cuda")
 
 if not _CPU:
     for _name, _schema in SCHEMAS.items():
@@ -60,12 +86,15 @@ class Info:
 
     Args:
         cpu: "native" (compiled kernels) or "torch" (plain torch, several times slower).
+        isa: instruction set of the native kernels, "AVX512", "AVX2" or "DEFAULT"; empty without them. It follows torch's,
+            which the environment variable ATEN_CPU_CAPABILITY can lower.
         cuda: "native", "torch", or "absent" where torch sees no CUDA device.
         threads: number of threads of the CPU kernels; `torch.set_num_threads` changes it.
         torch: version of torch.
     """
 
     cpu: str
+    isa: str
     cuda: str
     threads: int
     torch: str
@@ -74,4 +103,4 @@ class Info:
 def info() -> Info:
     """Tells whether the native kernels are active; ``python -c "import geoops.ops as o; print(o.info())"`` shows it."""
     cuda = ("native" if _CUDA else "torch") if torch.cuda.is_available() else "absent"
-    return Info("native" if _CPU else "torch", cuda, torch.get_num_threads(), torch.__version__)
+    return Info("native" if _CPU else "torch", _CPU, cuda, torch.get_num_threads(), torch.__version__)
