@@ -5,6 +5,7 @@ STABLE_TORCH_LIBRARY(geoops, m) {
   m.def("gather(Tensor x, Tensor index, bool check) -> Tensor");
   m.def("scatter_sum(Tensor x, Tensor index, SymInt n, bool check) -> Tensor");
   m.def("scatter_mul(Tensor x, Tensor index, SymInt n, bool check) -> Tensor");
+  m.def("scatter_others(Tensor x, Tensor index, SymInt n) -> Tensor");
   m.def("scatter_extremum(Tensor x, Tensor index, SymInt n, bool largest, bool check) -> (Tensor, Tensor)");
   m.def("take(Tensor x, Tensor arg) -> Tensor");
   m.def("put(Tensor g, Tensor arg, SymInt e) -> Tensor");

@@ -36,9 +36,22 @@ def check_values(op: str, **values: Tensor) -> None:
 
 
 def check_rows(op: str, name: str, rows: Tensor) -> None:
-    """Raises unless a tensor is a table with one row per node."""
-    if rows.ndim != 2:
-        raise ValueError(f"{op}: expected {name} of shape (nodes, channels), got {tuple(rows.shape)}; flatten other axes")
+    """Raises unless a tensor is a table with one row per node, or one per node and head."""
+    if rows.ndim not in (2, 3):
+        raise ValueError(
+            f"{op}: expected {name} of shape (nodes, channels) or (nodes, heads, channels), got {tuple(rows.shape)}; "
+            "flatten other axes"
+        )
+
+
+def with_heads(op: str, rows: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns rows (nodes, heads, channels) and weights (edges, heads)."""
+    if w.ndim != rows.ndim - 1 or w.shape[1:] != rows.shape[1:-1]:
+        raise ValueError(
+            f"{op}: expected weights (edges,) for rows (nodes, channels), or (edges, heads) for (nodes, heads, channels), got "
+            f"{tuple(w.shape)} for {tuple(rows.shape)}"
+        )
+    return (rows, w) if w.ndim == 2 else (rows[:, None], w[:, None])
 
 
 def check_devices(op: str, **tensors: Tensor) -> None:
@@ -50,10 +63,10 @@ def check_devices(op: str, **tensors: Tensor) -> None:
 
 
 def check_bounds(op: str, name: str, index: Tensor, bound: int) -> None:
-    """Raises IndexError at the first index outside [0, bound); only for the CPU, where looking at values is free."""
-    if index.device.type != "cpu":
+    """Raises IndexError at the first index outside [0, bound)."""
+    if index.device.type == "meta":
         return
     outside = ((index < 0) | (index >= bound)).nonzero()
     if len(outside):
-        e = int(outside[0])
-        raise IndexError(f"{op}: {name}[{e}] = {int(index[e])} is outside [0, {bound})")
+        place = outside[0].tolist()
+        raise IndexError(f"{op}: {name}{place} = {int(index[tuple(place)])} is outside [0, {bound})")

@@ -15,6 +15,7 @@ SCHEMAS = {
     "gather": "(Tensor x, Tensor index, bool check) -> Tensor",
     "scatter_sum": "(Tensor x, Tensor index, SymInt n, bool check) -> Tensor",
     "scatter_mul": "(Tensor x, Tensor index, SymInt n, bool check) -> Tensor",
+    "scatter_others": "(Tensor x, Tensor index, SymInt n) -> Tensor",
     "scatter_extremum": "(Tensor x, Tensor index, SymInt n, bool largest, bool check) -> (Tensor, Tensor)",
     "take": "(Tensor x, Tensor arg) -> Tensor",
     "put": "(Tensor g, Tensor arg, SymInt e) -> Tensor",

@@ -53,9 +53,14 @@ def test_derivatives_of_first_and_second_order(device, index):
     assert gradgradcheck(edge_dot, (x, y, src, dst))
 
 
+def test_every_kind_of_derivative(check_derivatives):
+    x, y, src, dst = draw()
+    check_derivatives(lambda x, y: edge_dot(x, y, src[:9], dst[:9]), x, y)
+
+
 def test_opcheck(device, dtype):
     x, y, src, dst = draw(dtype=dtype, device=device)
-    arguments = (x.requires_grad_(), y.requires_grad_(), src, dst)
+    arguments = (x[:, None].requires_grad_(), y[:, None].requires_grad_(), src, dst, True)
     torch.library.opcheck(torch.ops.geoops.edge_dot.default, arguments)
 
 
@@ -87,7 +92,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("change", "error", "message"),
         [
-            ({"y": torch.ones(7)}, ValueError, r"y of shape \(nodes, channels\), got \(7,\)"),
+            ({"y": torch.ones(7)}, ValueError, r"y of shape \(nodes, channels\) or .*, got \(7,\)"),
             ({"y": torch.ones(7, 2, dtype=torch.float64)}, ValueError, r"x has 3 channels and y has 2"),
             ({"y": torch.ones(7, 3)}, TypeError, r"x is torch.float64 and y is torch.float32"),
             ({"dst": torch.zeros(39, dtype=torch.int64)}, ValueError, r"src has 40 edges and dst has 39"),
@@ -99,4 +104,4 @@ class TestBadInput:
         with pytest.raises(error, match=message):
             edge_dot(**arguments)
         with pytest.raises((ValueError, TypeError), match="edge_dot"):  # the raw op is safe too
-            torch.ops.geoops.edge_dot(*arguments.values())
+            torch.ops.geoops.edge_dot(*arguments.values(), True)

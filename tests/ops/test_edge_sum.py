@@ -92,6 +92,21 @@ def test_derivatives_of_first_and_second_order(device, index):
     assert gradgradcheck(edge_sum, (x, w, src, dst, 7))
 
 
+def test_every_kind_of_derivative(check_derivatives):
+    x, w, src, dst = draw(edges=9)
+    check_derivatives(lambda x, w: edge_sum(x, w, src, dst, 7), x, w)
+    check_derivatives(lambda w, x: edge_sum(x, w, src, dst, 7), w, x)
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_heads_are_sums_of_their_own(device, dtype, tolerance, heads):
+    _, _, src, dst = draw(device=device)
+    x = torch.randn(5, heads, 3, dtype=dtype, device=device)
+    w = torch.randn(40, heads, dtype=dtype, device=device)
+    expected = torch.stack([edge_sum(x[:, h].contiguous(), w[:, h].contiguous(), src, dst, 7) for h in range(heads)], 1)
+    torch.testing.assert_close(edge_sum(x, w, src, dst, 7), expected, **tolerance)
+
+
 def test_third_derivative_against_a_polynomial(device):
     x = torch.tensor([[2.0]], dtype=torch.float64, device=device, requires_grad=True)
     index = torch.zeros(1, dtype=torch.int64, device=device)
@@ -104,7 +119,7 @@ def test_third_derivative_against_a_polynomial(device):
 
 def test_opcheck(device, dtype):
     x, w, src, dst = draw(dtype=dtype, device=device)
-    arguments = (x.requires_grad_(), w.requires_grad_(), src, dst, 7)
+    arguments = (x[:, None].requires_grad_(), w[:, None].requires_grad_(), src, dst, 7, True)
     torch.library.opcheck(torch.ops.geoops.edge_sum.default, arguments)
 
 
@@ -148,7 +163,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("change", "error", "message"),
         [
-            ({"x": torch.ones(5)}, ValueError, r"x of shape \(nodes, channels\), got \(5,\)"),
+            ({"x": torch.ones(5)}, ValueError, r"x of shape \(nodes, channels\) or .*, got \(5,\)"),
             ({"x": torch.ones(5, 3, dtype=torch.int64)}, TypeError, r"x of dtype float32, .* got torch.int64"),
             ({"w": torch.ones(2)}, TypeError, r"x is torch.float64 and w is torch.float32"),
             (
@@ -178,8 +193,8 @@ class TestBadInput:
         [
             {0: torch.ones(5)},
             {0: torch.ones(5, 3, dtype=torch.int64)},
-            {1: torch.ones(40)},
-            {1: torch.ones(39, dtype=torch.float64)},
+            {1: torch.ones(40, 1)},
+            {1: torch.ones(39, 1, dtype=torch.float64)},
             {2: torch.zeros(40, dtype=torch.int32)},
             {2: torch.zeros(40, dtype=torch.int16), 3: torch.zeros(40, dtype=torch.int16)},
             {3: torch.zeros(39, dtype=torch.int64)},
@@ -187,6 +202,7 @@ class TestBadInput:
         ],
     )
     def test_the_raw_op_is_safe_too(self, change):
-        arguments = dict(enumerate((*draw(), 7))) | change
+        x, w, src, dst = draw()
+        arguments = {0: x[:, None], 1: w[:, None], 2: src, 3: dst, 4: 7, 5: True} | change
         with pytest.raises((ValueError, TypeError), match="edge_sum"):
             torch.ops.geoops.edge_sum(*arguments.values())

@@ -72,6 +72,27 @@ def test_native_can_be_switched_off_and_demanded():
         assert python(show, GEOOPS_NATIVE="1").stdout == "native\n"
 
 
+@pytest.mark.parametrize("isa", ["DEFAULT", "AVX2", "AVX512"])
+def test_every_instruction_set_gives_the_same(isa):
+    name = "libgeoops_cpu.so" if isa == "DEFAULT" else f"libgeoops_cpu_{isa.lower()}.so"
+    order = ["DEFAULT", "AVX2", "AVX512"]
+    if not (NATIVE / name).exists() or order.index(isa) > order.index(torch.backends.cpu.get_cpu_capability()):
+        pytest.skip(f"this processor or installation lacks {isa}")
+    code = """
+import torch, geoops.ops as ops
+torch.manual_seed(0)
+x, i = torch.randn(3000, 37), torch.randint(50, (3000,))
+exact = torch.zeros(50, 37, dtype=torch.float64).index_add_(0, i, x.double())
+torch.testing.assert_close(ops.scatter(x, i, 0).double(), exact, rtol=1e-4, atol=1e-4)
+most = torch.full((50, 37), -9.0).scatter_reduce(0, i[:, None].expand(x.shape), x, "amax")
+assert torch.equal(ops.scatter(x, i, 0, reduce="max"), most)
+torch.testing.assert_close(ops.scatter(ops.scatter_softmax(x, i, 0), i, 0), torch.ones(50, 37))
+print(ops.info().isa)
+"""
+    done = python(code, ATEN_CPU_CAPABILITY=isa.lower(), GEOOPS_NATIVE="1")
+    assert done.stdout == f"{isa}\n", done.stderr
+
+
 def test_a_library_that_does_not_load_is_reported(tmp_path, monkeypatch):
     (tmp_path / "libgeoops_cpu.so").write_bytes(b"no library")
     monkeypatch.setattr(_library, "_FOLDER", tmp_path)
@@ -86,7 +107,7 @@ def test_a_library_that_does_not_load_is_reported(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not shutil.which("nm"), reason="needs nm from binutils")
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("device", ["cpu", "cpu_avx2", "cpu_avx512", "cuda"])
 def test_the_libraries_know_nothing_of_python(device):
     library = NATIVE / f"libgeoops_{device}.so"
     if not library.exists():
