@@ -18,7 +18,7 @@ struct Problem {
 
 // C is the number of channels, rounded up, that a thread keeps in registers.
 template <typename scalar_t, int C>
-__global__ void __launch_bounds__(kQueries) attend(Problem<scalar_t> p) {
+__global__ void __launch_bounds__(kQueries) attend_tiles(Problem<scalar_t> p) {
   __shared__ scalar_t keys[kTile][C], values[kTile][C], y[kTile][kDims], normal[kTile][kDims], offset[kTile];
   const int channels = static_cast<int>(p.channels), dim = static_cast<int>(p.dim);
   const scalar_t scale = rsqrt(static_cast<scalar_t>(channels));
@@ -77,46 +77,41 @@ __global__ void __launch_bounds__(kQueries) attend(Problem<scalar_t> p) {
 }
 
 template <typename scalar_t>
-void launch(const Problem<scalar_t>& p, cudaStream_t stream) {
+void attend(const Problem<scalar_t>& p, const Tensor& near) {
+  const char* op = "relative_attention";
   const int64_t jobs = (p.queries + kQueries - 1) / kQueries * p.shapes * p.heads;
   const unsigned blocks = static_cast<unsigned>(std::min<int64_t>(jobs, 1 << 20));
-  if (p.channels <= 16) {
-    attend<scalar_t, 16><<<blocks, kQueries, 0, stream>>>(p);
-  } else if (p.channels <= 32) {
-    attend<scalar_t, 32><<<blocks, kQueries, 0, stream>>>(p);
-  } else {
-    attend<scalar_t, 64><<<blocks, kQueries, 0, stream>>>(p);
-  }
-  check_launch("relative_attention");
+  if (p.channels <= 16) return launch(op, attend_tiles<scalar_t, 16>, blocks, kQueries, near, p);
+  if (p.channels <= 32) return launch(op, attend_tiles<scalar_t, 32>, blocks, kQueries, near, p);
+  launch(op, attend_tiles<scalar_t, 64>, blocks, kQueries, near, p);
 }
 
 Tensor relative_attention_cuda(const Tensor& q_, const Tensor& k_, const Tensor& v_, const Tensor& x_, const Tensor& y_,
                                const Tensor& normal_, const Tensor& offset_, const Tensor& bias_) {
   check_relative_attention(q_, k_, v_, x_, y_, normal_, offset_, bias_);
-  for (const Tensor* other : {&k_, &v_, &x_, &y_, &normal_, &offset_, &bias_})
-    require_same_device("relative_attention", q_, *other);
+  require_same_device("relative_attention", q_, {&k_, &v_, &x_, &y_, &normal_, &offset_, &bias_});
   require(q_.size(3) <= 64 && x_.size(2) <= kDims,
           "relative_attention: on CUDA there may be up to 64 channels per head and 3 dimensions, got ", q_.size(3),
           " and ", x_.size(2));
-  const torch::stable::accelerator::DeviceGuard guard(q_.get_device_index());
+  const DeviceGuard guard(q_.get_device_index());
   using torch::stable::contiguous;
   const Tensor q = contiguous(q_), k = contiguous(k_), v = contiguous(v_), x = contiguous(x_), y = contiguous(y_);
   const Tensor normal = contiguous(normal_), offset = contiguous(offset_), bias = contiguous(bias_);
   Tensor out = torch::stable::new_empty(q, {q.size(0), q.size(1), q.size(2), q.size(3)});
   if (out.numel() == 0) return out;
   const auto with = [&]<typename scalar_t>() {
-    launch<scalar_t>(
+    attend<scalar_t>(
         {q.const_data_ptr<scalar_t>(), k.const_data_ptr<scalar_t>(), v.const_data_ptr<scalar_t>(),
          x.const_data_ptr<scalar_t>(), y.const_data_ptr<scalar_t>(), normal.const_data_ptr<scalar_t>(),
          offset.const_data_ptr<scalar_t>(), bias.const_data_ptr<scalar_t>(), out.mutable_data_ptr<scalar_t>(),
          q.size(0), q.size(1), k.size(2), q.size(2), q.size(3), x.size(2)},
-        current_stream(q));
+        q);
   };
   q.scalar_type() == ScalarType::Float ? with.template operator()<float>() : with.template operator()<double>();
   return out;
 }
 
-STABLE_TORCH_LIBRARY_IMPL(geoops, CUDA, m) { m.impl("relative_attention", TORCH_BOX(&relative_attention_cuda)); }
+GEOOPS_CUDA_OPS(m) { m.impl("relative_attention", TORCH_BOX(&relative_attention_cuda)); }
 
 }  // namespace
 }  // namespace geoops
