@@ -69,4 +69,51 @@ __device__ inline void add(int64_t* to, int64_t x) {
   atomicAdd(reinterpret_cast<unsigned long long*>(to), static_cast<unsigned long long>(x));
 }
 
+// Calls body.operator()<word_t>() for the unsigned integer that is as large as an entry.
+template <typename Body>
+void with_word(const char* op, const Tensor& x, const Body& body) {
+  switch (x.element_size()) {
+    case 1:
+      return body.template operator()<uint8_t>();
+    case 2:
+      return body.template operator()<uint16_t>();
+    case 4:
+      return body.template operator()<uint32_t>();
+    case 8:
+      return body.template operator()<uint64_t>();
+    default:
+      fail<std::invalid_argument>(op, ": expected entries of 1, 2, 4 or 8 bytes, got ", x.scalar_type());
+  }
+}
+
+// Most kernels exist for 64-bit indices only; a copy of the index is short beside the entries.
+inline Tensor as_long(const char* op, const Tensor& index) {
+  if (index.scalar_type() == ScalarType::Long) return torch::stable::contiguous(index);
+  require(index.scalar_type() == ScalarType::Int, op, ": expected int32 or int64 indices, got ", index.scalar_type());
+  return torch::stable::to(torch::stable::contiguous(index), ScalarType::Long);
+}
+
+// What one thread of those that share row `row` of (outer, edges, inner) does.
+struct Layout {
+  int64_t outer, edges, targets, inner;
+  int lanes;
+
+  int64_t threads() const { return inner == 0 ? 0 : outer * edges * lanes; }
+
+  // Calls body(edge, entry, target entry) for the entries of this thread whose target exists.
+  template <typename index_t, typename Body>
+  __device__ void each(const index_t* index, const Body& body) const {
+    for (int64_t row = first_thread() / lanes; row < outer * edges; row += all_threads() / lanes) {
+      const int64_t o = outer == 1 ? 0 : row / edges, e = row - o * edges, i = index[e];
+      if (!inside(i, targets)) continue;
+      for (int64_t f = threadIdx.x % lanes; f < inner; f += lanes)
+        body(e, row * inner + f, (o * targets + i) * inner + f);
+    }
+  }
+};
+
+inline Layout layout_of(const Tensor& x, int64_t n) {
+  return {x.size(0), x.size(1), n, x.size(2), lanes_for(x.size(2))};
+}
+
 }  // namespace geoops

@@ -43,7 +43,7 @@ def both(name, *arguments, error=None):
         torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True, msg=lambda text: f"{name}: {text}")  # noqa: B023
 
 
-SIZES = [(40, 5, 7, 1, 3), (700, 9, 4, 2, 17), (33, 5, 7, 1, 1), (3, 2, 3, 3, 40), (0, 5, 7, 1, 3), (5, 2, 2, 2, 0), (0, 0, 0, 0, 0)]
+SIZES = [(40, 5, 7, 1, 3), (150, 9, 4, 2, 17), (33, 5, 7, 1, 1), (3, 2, 3, 3, 40), (0, 5, 7, 1, 3), (5, 2, 2, 2, 0), (0, 0, 0, 0, 0)]
 
 
 def edge_ops(dtype, index):
@@ -82,7 +82,90 @@ def relative_attention(dtype, index):
         )
 
 
-CASES = [edge_ops, relative_attention]
+def special(x):
+    """Sets some entries to values that orderings and sums must get right."""
+    flat = x.view(-1)
+    if x.dtype.is_floating_point:
+        for value in (torch.nan, torch.inf, -torch.inf, 0.0, -0.0):
+            flat[torch.randint(max(len(flat), 1), (len(flat) // 12,))] = value
+    else:
+        flat[: len(flat) // 9] = torch.iinfo(x.dtype).min
+        flat[len(flat) // 2 : len(flat) // 2 + len(flat) // 9] = torch.iinfo(x.dtype).max
+    return x
+
+
+LAYOUTS = [(1, 300, 5, 1), (2, 40, 7, 3), (3, 9, 4, 33), (1, 20, 3, 16), (2, 0, 3, 2), (2, 5, 3, 0), (0, 4, 2, 1)]
+
+
+def scatter(dtype, index):
+    for outer, edges, n, inner in LAYOUTS:
+        x, i = numbers(outer, edges, inner, dtype=dtype), indices(n, edges, index)
+        both("scatter_sum", x, i, n, True)
+        both("scatter_mul", x[:, : n * 5], i[: n * 5], n, False)
+        both("gather", numbers(outer, n, inner, dtype=dtype), i, True)
+        for largest in (True, False):
+            y = special(x.clone())
+            both("scatter_extremum", y, i, n, largest, True)
+        arg = torch.ops.geoops.scatter_extremum(x, i, n, True, True)[1]
+        both("take", x, arg)
+        both("put", numbers(outer, n, inner, dtype=dtype), arg, edges)
+        if edges > 5:
+            i[edges // 2] = n
+            for name, more in (("scatter_sum", ()), ("scatter_mul", ()), ("scatter_extremum", (True,))):
+                both(name, x, i, n, *more, True, error=IndexError)
+                both(name, x, i, n, *more, False)
+            both("gather", numbers(outer, n, inner, dtype=dtype), i, True, error=IndexError)
+            both("gather", numbers(outer, n, inner, dtype=dtype), i, False)
+
+
+def segments(dtype, index):
+    for outer, edges, n, inner in LAYOUTS:
+        x = numbers(outer, edges, inner, dtype=dtype)
+        for rows in {1, outer} - {0}:
+            ptr = torch.randint(edges + 1, (rows, n + 1)).sort()[0]
+            both("segment_sum", x, ptr)
+            both("segment_mul", x, ptr.clamp(max=5))
+            for largest in (True, False):
+                both("segment_extremum", special(x.clone()), ptr, largest)
+            both("gather_csr", numbers(outer, n, inner, dtype=dtype), ptr, edges)
+            if edges > 5 and n > 2:
+                falls, far = ptr.clone(), ptr.clone()
+                falls[0, 1:3] = torch.tensor([2, 1])
+                falls[0, 3:] = edges
+                far[0, 1] = edges + 1
+                both("segment_sum", x, falls, error=ValueError)
+                both("segment_extremum", x, far, True, error=IndexError)
+                both("gather_csr", numbers(outer, n, inner, dtype=dtype), far, edges, error=IndexError)
+            i = torch.randint(max(n, 1), (rows, edges)).sort()[0].to(index)
+            both("index_to_ptr", i, n, True)
+            both("index_to_ptr", i, n, False)
+            if edges > 5:
+                i[-1, 3] = -1
+                both("index_to_ptr", i, n, True, error=IndexError)
+                i[-1, 2:4] = torch.tensor([n - 1, 0])
+                i[-1, :2] = 0
+                both("index_to_ptr", i, n, True, error=ValueError)
+                out = torch.ops.geoops_emulated.index_to_ptr(i.flip(1), n, False)
+                assert (out.diff() >= 0).all()
+                assert ((out >= 0) & (out <= edges)).all()
+
+
+def softmax(dtype, index):
+    for outer, edges, n, inner in LAYOUTS:
+        x, i = numbers(outer, edges, inner, dtype=dtype), indices(n, edges, index)
+        for y in (x, special(x.clone())):
+            both("scatter_softmax", y, i, n, True)
+            both("scatter_logsumexp", y, i, n, True)
+        both("softmax_backward", x, numbers(outer, edges, inner, dtype=dtype), i, n)
+        if edges > 5:
+            i[edges // 2] = n
+            both("scatter_softmax", x, i, n, True, error=IndexError)
+            both("scatter_softmax", x, i, n, False)
+            both("scatter_logsumexp", x, i, n, False)
+
+
+scatter.integers = segments.integers = True
+CASES = [edge_ops, relative_attention, scatter, segments, softmax]
 
 if __name__ == "__main__":
     faulthandler.enable()

@@ -48,14 +48,15 @@ def compiled(command, sources, target):
 
 def sanitized(command, **environment):
     """Runs a program that has the sanitizers' library before all others."""
-    library = run(["g++", "-print-file-name=libasan.so"]).strip()
+    # libasan looks for the function that throws when it is loaded, so the library that has it goes with it.
+    libraries = [run(["g++", f"-print-file-name={name}"]).strip() for name in ("libasan.so", "libstdc++.so")]
     return subprocess.run(
         [str(part) for part in command],
         env={
             **os.environ,
             "ASAN_OPTIONS": "detect_leaks=0",
             "OMP_NUM_THREADS": "1",
-            "LD_PRELOAD": library,
+            "LD_PRELOAD": " ".join(libraries),
             "PYTHONPATH": str(ROOT),
             **environment,
         },

@@ -20,6 +20,9 @@
 #include <unordered_map>
 #include <vector>
 
+// Begin and end of this library in memory, from the linker.
+extern "C" __attribute__((visibility("hidden"))) char __ehdr_start, _end;
+
 namespace emulation {
 
 struct Place {
@@ -198,9 +201,9 @@ struct Word {
 };
 std::unordered_map<uintptr_t, Word> words;
 
-bool before(const Access& then, const Access& now) {
+bool before(const Access& then, const Access& now, bool shared) {
   if (then.thread < 0 || (then.thread == now.thread && !then.several)) return true;
-  if (then.thread / block_dim.x != now.thread / block_dim.x) return false;
+  if (then.thread / block_dim.x != now.thread / block_dim.x) return shared;
   if (then.phase < now.phase) return true;
   return !then.several && then.thread / 32 == now.thread / 32 && block_dim.x % 32 == 0 && then.warp_phase < now.warp_phase;
 }
@@ -209,12 +212,14 @@ void note(const void* pointer, int size, bool writes, bool atomic) {
   if (!machine.current) return;
   const auto address = reinterpret_cast<uintptr_t>(pointer);
   const Fibre& self = *machine.current;
+  // Shared memory is the kernels' static memory, of which every block has its own.
+  const bool shared = pointer >= static_cast<void*>(&__ehdr_start) && pointer < static_cast<void*>(&_end);
   if (address - reinterpret_cast<uintptr_t>(self.stack.get()) < kStack) return;
   const Access now{static_cast<int64_t>(block.x) * block_dim.x + self.thread, machine.phase, self.warp_phase, atomic, false};
   for (int at = 0; at < size; at += 4) {
     Word& word = words[address + at];
-    const bool bad_write = !before(word.write, now) && !(word.write.atomic && atomic);
-    const bool bad_read = writes && !before(word.read, now) && !(word.read.atomic && atomic);
+    const bool bad_write = !before(word.write, now, shared) && !(word.write.atomic && atomic);
+    const bool bad_read = writes && !before(word.read, now, shared) && !(word.read.atomic && atomic);
     if (bad_write || bad_read) {
       const Access& then = bad_write ? word.write : word.read;
       fail(machine.op, "race: thread %ld %s a word that thread %ld %s, with no barrier between them",
@@ -222,7 +227,7 @@ void note(const void* pointer, int size, bool writes, bool atomic) {
            bad_write ? "writes" : "reads");
     }
     Access& kept = writes ? word.write : word.read;
-    const bool several = !writes && !before(kept, now);
+    const bool several = !writes && !before(kept, now, shared);
     kept = now;
     kept.several = several;
   }
