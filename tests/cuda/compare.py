@@ -153,7 +153,7 @@ def segments(dtype, index):
 def softmax(dtype, index):
     for outer, edges, n, inner in LAYOUTS:
         x, i = numbers(outer, edges, inner, dtype=dtype), indices(n, edges, index)
-        for y in (x, special(x.clone())):
+        for y in (x, special(x.clone()).nan_to_num(torch.nan, 1.0, -torch.inf)):
             both("scatter_softmax", y, i, n, True)
             both("scatter_logsumexp", y, i, n, True)
         both("softmax_backward", x, numbers(outer, edges, inner, dtype=dtype), i, n)

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 WORK = ROOT / "build" / "emulated"
 CHECKS = {
     "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
-    "race": ["-fsanitize=thread"],
+    "race": ["-O0", "-fsanitize=thread"],
 }
 FLAGS = ["-std=c++20", "-O1", "-g", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-Wno-tsan"]
 TORCH = [
