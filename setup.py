@@ -47,12 +47,13 @@ def torch_folder() -> Path:
     return Path(spec.origin).parent
 
 
-def run(command: list[str]) -> None:
-    """Runs a compiler; a failure shows its own words."""
+def run(command: list[str]) -> str:
+    """Runs a compiler and returns what it said; a failure shows that too."""
     print(shlex.join(command), flush=True)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise CompileError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
 
 
 def compile_once(command: list[str], headers: list[str]) -> None:
@@ -64,7 +65,7 @@ def compile_once(command: list[str], headers: list[str]) -> None:
         if target.stat().st_mtime > newest:
             return
     made_by.unlink(missing_ok=True)
-    run(command)
+    target.with_suffix(".log").write_text(run(command))  # of nvcc: registers and spills, which a test reads
     made_by.write_text(shlex.join(command))
 
 
@@ -144,6 +145,8 @@ class BuildNative(build_ext):
             nvcc,
             "-std=c++20",
             "-O3",
+            "-Xptxas",
+            "-v",
             "-DUSE_CUDA",
             *DEFINES,
             *gencode(os.environ.get("GEOOPS_CUDA_ARCHS", ARCHS)),

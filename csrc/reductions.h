@@ -5,10 +5,16 @@
 
 namespace geoops {
 
+#ifdef __CUDACC__
+#define GEOOPS_HOST_DEVICE __host__ __device__
+#else
+#define GEOOPS_HOST_DEVICE
+#endif
+
 struct Sum {
   static constexpr int start = 0;
   template <typename T>
-  static constexpr T of(T a, T b) {
+  GEOOPS_HOST_DEVICE static constexpr T of(T a, T b) {
     return a + b;
   }
 };
@@ -16,7 +22,7 @@ struct Sum {
 struct Product {
   static constexpr int start = 1;
   template <typename T>
-  static constexpr T of(T a, T b) {
+  GEOOPS_HOST_DEVICE static constexpr T of(T a, T b) {
     return a * b;
   }
 };

@@ -1,4 +1,5 @@
-// Attention with a bias computed from positions: one thread per query and head, online softmax over tiles of tokens.
+// Attention with a bias computed from positions: one or a few threads per query and head, online softmax over tiles of
+// tokens.
 #include "../relative_attention.h"
 #include "launch.cuh"
 
@@ -6,7 +7,7 @@ namespace geoops {
 namespace {
 
 constexpr int kTile = 32;      // tokens in shared memory at a time
-constexpr int kQueries = 128;  // queries of a block, one per thread
+constexpr int kWorkers = 128;  // threads of a block
 constexpr int kDims = 3;
 
 template <typename scalar_t>
@@ -16,21 +17,25 @@ struct Problem {
   int64_t shapes, queries, tokens, heads, channels, dim;
 };
 
-// C is the number of channels, rounded up, that a thread keeps in registers.
-template <typename scalar_t, int C>
-__global__ void __launch_bounds__(kQueries) attend(Problem<scalar_t> p) {
-  __shared__ scalar_t keys[kTile][C], values[kTile][C], y[kTile][kDims], normal[kTile][kDims], offset[kTile];
+// G neighbouring threads share a query, and each keeps C of its channels in registers: G, 2G, ... apart, so that they
+// read shared memory side by side.
+template <typename scalar_t, int C, int G>
+__global__ void __launch_bounds__(kWorkers, 1) attend_tiles(Problem<scalar_t> p) {
+  constexpr int kQueries = kWorkers / G, kChannels = C * G;
+  __shared__ scalar_t keys[kTile][kChannels], values[kTile][kChannels], y[kTile][kDims], normal[kTile][kDims], offset[kTile];
   const int channels = static_cast<int>(p.channels), dim = static_cast<int>(p.dim);
   const scalar_t scale = rsqrt(static_cast<scalar_t>(channels));
   const int64_t blocks = (p.queries + kQueries - 1) / kQueries;
   for (int64_t job = blockIdx.x; job < blocks * p.shapes * p.heads; job += gridDim.x) {
     const int64_t head = job % p.heads, shape = job / p.heads % p.shapes, block = job / p.heads / p.shapes;
-    const int64_t query = block * kQueries + threadIdx.x;
+    const int64_t query = block * kQueries + threadIdx.x / G;
+    const int part = threadIdx.x % G;
     const bool mine = query < p.queries;
     const int64_t row = ((shape * p.queries + query) * p.heads + head) * channels;
     scalar_t q[C], sum[C], x[kDims], b[kPairFeatures];
     for (int c = 0; c < C; ++c) {
-      q[c] = mine && c < channels ? p.q[row + c] * scale : scalar_t(0);
+      const int channel = c * G + part;
+      q[c] = mine && channel < channels ? p.q[row + channel] * scale : scalar_t(0);
       sum[c] = 0;
     }
     for (int d = 0; d < kDims; ++d) x[d] = mine && d < dim ? p.x[(shape * p.queries + query) * dim + d] : scalar_t(0);
@@ -39,13 +44,13 @@ __global__ void __launch_bounds__(kQueries) attend(Problem<scalar_t> p) {
     for (int64_t start = 0; start < p.tokens; start += kTile) {
       const int count = static_cast<int>(min(static_cast<int64_t>(kTile), p.tokens - start));
       __syncthreads();  // until all threads have read the tile before
-      for (int i = threadIdx.x; i < count * C; i += kQueries) {
-        const int t = i / C, c = i % C;
+      for (int i = threadIdx.x; i < count * kChannels; i += kWorkers) {
+        const int t = i / kChannels, c = i % kChannels;
         const int64_t from = ((shape * p.heads + head) * p.tokens + start + t) * channels + c;
         keys[t][c] = c < channels ? p.k[from] : scalar_t(0);
         values[t][c] = c < channels ? p.v[from] : scalar_t(0);
       }
-      for (int t = threadIdx.x; t < count; t += kQueries) {
+      for (int t = threadIdx.x; t < count; t += kWorkers) {
         const int64_t token = shape * p.tokens + start + t;
         offset[t] = p.offset[token];
         for (int d = 0; d < kDims; ++d) {
@@ -62,61 +67,63 @@ __global__ void __launch_bounds__(kQueries) attend(Problem<scalar_t> p) {
           along += away * normal[t][d];
         }
         const scalar_t cosine = along * rsqrt(square + scalar_t(kCosineFloor));
-        for (int c = 0; c < C; ++c) logit += q[c] * keys[t][c];
+        for (int c = 0; c < C; ++c) logit += q[c] * keys[t][c * G + part];
+        for (int by = 1; by < G; by *= 2) logit += __shfl_xor_sync(0xffffffffu, logit, by);
         logit += offset[t] + b[0] * square + b[1] * log(square + scalar_t(kNearFloor)) +
                  b[2] * log(square + scalar_t(kFarFloor)) + b[3] * cosine + b[4] * cosine * cosine;
         const scalar_t top = max(most, logit), shrink = exp(most - top), weight = exp(logit - top);
         total = total * shrink + weight;
-        for (int c = 0; c < C; ++c) sum[c] = sum[c] * shrink + weight * values[t][c];
+        for (int c = 0; c < C; ++c) sum[c] = sum[c] * shrink + weight * values[t][c * G + part];
         most = top;
       }
     }
-    if (mine)
-      for (int c = 0; c < channels; ++c) p.out[row + c] = sum[c] / total;
+    for (int c = 0; c < C; ++c)  // no bound that the compiler does not know: sum would leave the registers
+      if (mine && c * G + part < channels) p.out[row + c * G + part] = sum[c] / total;
   }
 }
 
-template <typename scalar_t>
-void launch(const Problem<scalar_t>& p, cudaStream_t stream) {
-  const int64_t jobs = (p.queries + kQueries - 1) / kQueries * p.shapes * p.heads;
+template <typename scalar_t, int C, int G>
+void attend_with(const Problem<scalar_t>& p, const Tensor& near) {
+  constexpr int queries = kWorkers / G;
+  const int64_t jobs = (p.queries + queries - 1) / queries * p.shapes * p.heads;
   const unsigned blocks = static_cast<unsigned>(std::min<int64_t>(jobs, 1 << 20));
-  if (p.channels <= 16) {
-    attend<scalar_t, 16><<<blocks, kQueries, 0, stream>>>(p);
-  } else if (p.channels <= 32) {
-    attend<scalar_t, 32><<<blocks, kQueries, 0, stream>>>(p);
-  } else {
-    attend<scalar_t, 64><<<blocks, kQueries, 0, stream>>>(p);
-  }
-  check_launch("relative_attention");
+  launch("relative_attention", attend_tiles<scalar_t, C, G>, blocks, kWorkers, near, p);
+}
+
+template <typename scalar_t>
+void attend(const Problem<scalar_t>& p, const Tensor& near) {
+  constexpr int most = 128 / sizeof(scalar_t);  // channels of a thread
+  if (p.channels <= 16) return attend_with<scalar_t, 16, 1>(p, near);
+  if (p.channels <= 32) return attend_with<scalar_t, most, 32 / most>(p, near);
+  attend_with<scalar_t, most, 64 / most>(p, near);
 }
 
 Tensor relative_attention_cuda(const Tensor& q_, const Tensor& k_, const Tensor& v_, const Tensor& x_, const Tensor& y_,
                                const Tensor& normal_, const Tensor& offset_, const Tensor& bias_) {
   check_relative_attention(q_, k_, v_, x_, y_, normal_, offset_, bias_);
-  for (const Tensor* other : {&k_, &v_, &x_, &y_, &normal_, &offset_, &bias_})
-    require_same_device("relative_attention", q_, *other);
+  require_same_device("relative_attention", q_, {&k_, &v_, &x_, &y_, &normal_, &offset_, &bias_});
   require(q_.size(3) <= 64 && x_.size(2) <= kDims,
           "relative_attention: on CUDA there may be up to 64 channels per head and 3 dimensions, got ", q_.size(3),
           " and ", x_.size(2));
-  const torch::stable::accelerator::DeviceGuard guard(q_.get_device_index());
+  const DeviceGuard guard(q_.get_device_index());
   using torch::stable::contiguous;
   const Tensor q = contiguous(q_), k = contiguous(k_), v = contiguous(v_), x = contiguous(x_), y = contiguous(y_);
   const Tensor normal = contiguous(normal_), offset = contiguous(offset_), bias = contiguous(bias_);
   Tensor out = torch::stable::new_empty(q, {q.size(0), q.size(1), q.size(2), q.size(3)});
   if (out.numel() == 0) return out;
   const auto with = [&]<typename scalar_t>() {
-    launch<scalar_t>(
+    attend<scalar_t>(
         {q.const_data_ptr<scalar_t>(), k.const_data_ptr<scalar_t>(), v.const_data_ptr<scalar_t>(),
          x.const_data_ptr<scalar_t>(), y.const_data_ptr<scalar_t>(), normal.const_data_ptr<scalar_t>(),
          offset.const_data_ptr<scalar_t>(), bias.const_data_ptr<scalar_t>(), out.mutable_data_ptr<scalar_t>(),
          q.size(0), q.size(1), k.size(2), q.size(2), q.size(3), x.size(2)},
-        current_stream(q));
+        q);
   };
   q.scalar_type() == ScalarType::Float ? with.template operator()<float>() : with.template operator()<double>();
   return out;
 }
 
-STABLE_TORCH_LIBRARY_IMPL(geoops, CUDA, m) { m.impl("relative_attention", TORCH_BOX(&relative_attention_cuda)); }
+GEOOPS_CUDA_OPS(m) { m.impl("relative_attention", TORCH_BOX(&relative_attention_cuda)); }
 
 }  // namespace
 }  // namespace geoops

@@ -1,0 +1,38 @@
+"""The kernels' own source on the CPU, beside the CPU kernels; and kernels that must be caught."""
+
+import pytest
+
+
+@pytest.mark.parametrize("check", ["address", "race"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_kernels_equal_those_of_the_cpu(emulated, check, seed):
+    done = emulated.compare(check, seed)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+
+
+MISTAKES = [
+    ("address", "write out of bounds", "heap-buffer-overflow"),
+    ("address", "address of 32 bits", "signed integer overflow"),
+    ("address", "missing barrier", "wrong value"),
+    ("address", "barrier that some never reach", "never reach: 40 wait, 24 have ended"),
+    ("address", "two barriers for one", "different barriers"),
+    ("address", "shuffle that some never reach", "warp operation"),
+    ("race", "missing barrier", "race: thread"),
+    ("race", "update that is not atomic", "race: thread"),
+]
+SOUND = ["barrier", "write", "uniform barrier", "shuffle", "atomic update", "address"]
+
+
+@pytest.mark.parametrize(("check", "name", "message"), MISTAKES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_mistakes_are_caught(emulated, check, name, message, seed):
+    done = emulated.broken(check, name, seed)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("check", ["address", "race"])
+@pytest.mark.parametrize("name", SOUND)
+def test_the_same_without_the_mistake_passes(emulated, check, name):
+    done = emulated.broken(check, f"sound {name}", 2)
+    assert done.returncode == 0, done.stderr
