@@ -247,11 +247,12 @@ GEOOPS_DENSE void svd(const Matrix<T, D>& f, bool rotations, Matrix<T, D>& u, Ve
   if constexpr (D == 2) {
     left[1] = {{-left[0][1], left[0][0]}};
   } else {
-    const T along = dot(left[0], b[1]);
+    const T along = dot(left[0], b[1]), before = dot(b[1], b[1]);
     for (int i = 0; i < D; ++i) b[1][i] -= along * left[0][i];
-    const Vector<T, D> spare = perpendicular(left[0]);
+    // Columns are orthogonal by now, unless the second is nothing but rounding.
     const T square1 = dot(b[1], b[1]);
-    const auto some1 = square1 > tiny;
+    const auto some1 = square1 > larger<T>(tiny, 0.25f * before);
+    const Vector<T, D> spare = perpendicular(left[0]);
     const T length1 = root(some1 ? square1 : one), scale1 = 1.0f / length1;
     for (int i = 0; i < D; ++i) left[1][i] = some1 ? b[1][i] * scale1 : spare[i];
     sigma[1] = some1 ? length1 : T{};
@@ -283,11 +284,11 @@ GEOOPS_DENSE void svd(const Matrix<T, D>& f, bool rotations, Matrix<T, D>& u, Ve
 // (a + a^T) / 2 = Q diag(w) Q^T with ascending w and a rotation Q.
 template <typename T, int D>
 GEOOPS_DENSE void eigh(const Matrix<T, D>& from, Vector<T, D>& w, Matrix<T, D>& q) {
-  const Scaled<T, D> scaled(from);
   Matrix<T, D> whole;
   for (int i = 0; i < D; ++i)
-    for (int j = 0; j < D; ++j) whole[i][j] = 0.5f * scaled.x[i][j] + 0.5f * scaled.x[j][i];
-  Matrix<T, D> a = whole, x = identity<T, D>();
+    for (int j = 0; j < D; ++j) whole[i][j] = 0.5f * from[i][j] + 0.5f * from[j][i];
+  const Scaled<T, D> scaled(whole);
+  Matrix<T, D> a = scaled.x, x = identity<T, D>();
 #pragma GCC unroll 1
   for (int sweep = 0; sweep < (D == 2 ? 1 : limits<T>::sweeps); ++sweep)
     for (int p = 0; p < D; ++p)
@@ -303,7 +304,7 @@ GEOOPS_DENSE void eigh(const Matrix<T, D>& from, Vector<T, D>& w, Matrix<T, D>& 
   orthonormalise(x);
   for (int i = 0; i < D; ++i) {
     Vector<T, D> image;
-    for (int k = 0; k < D; ++k) image[k] = dot(whole[k], x[i]);
+    for (int k = 0; k < D; ++k) image[k] = dot(scaled.x[k], x[i]);
     w[i] = dot(x[i], image);
   }
   for (int pass = 1; pass < D; ++pass)
