@@ -29,5 +29,6 @@ STABLE_TORCH_LIBRARY(geoops, m) {
   m.def("eigh(Tensor A) -> (Tensor, Tensor)");
   m.def("eigh_backward(Tensor w, Tensor Q, Tensor gw, Tensor gQ) -> Tensor");
   m.def("singular_value_map(Tensor F, Tensor y, Tensor U, Tensor V, Tensor even, Tensor odd) -> Tensor");
+  m.def("singular_value_map_backward(Tensor g, Tensor U, Tensor V, Tensor even, Tensor odd) -> (Tensor, Tensor)");
   m.def("nearest_facet(Tensor corners, Tensor points) -> (Tensor, Tensor)");
 }

@@ -7,6 +7,10 @@
 #include <type_traits>
 #include <utility>
 
+#ifndef __CUDACC__
+#include "cpu/lanes.h"
+#endif
+
 #ifdef __CUDACC__
 #define GEOOPS_DENSE __host__ __device__ __forceinline__
 #else
@@ -66,9 +70,7 @@ GEOOPS_DENSE T root(const T& x) {
   if constexpr (std::is_arithmetic_v<T>) {
     return std::sqrt(x);
   } else {
-    T y;
-    for (unsigned l = 0; l < sizeof(T) / sizeof(number_t<T>); ++l) y[l] = std::sqrt(x[l]);
-    return y;
+    return root_of(x);  // of the lanes
   }
 }
 
@@ -347,6 +349,23 @@ GEOOPS_DENSE Matrix<T, D> svd_backward(const Matrix<T, D>& u, const Vector<T, D>
       const T odd = (pij - qij) * inverse_or_zero<T>(sigma[i] + sigma[j], scale);
       g[i][j] = even + odd;
       g[j][i] = even - odd;
+    }
+  }
+  return times_transpose(times(u, g), v);
+}
+
+// The derivatives of U diag(y) V^T in F = U diag(sigma) V^T and in y, from the quotients of differences.
+template <typename T, int D>
+GEOOPS_DENSE Matrix<T, D> map_backward(const Matrix<T, D>& g_, const Matrix<T, D>& u, const Matrix<T, D>& v,
+                                       const Matrix<T, D>& even, const Matrix<T, D>& odd, Vector<T, D>& gy) {
+  Matrix<T, D> g = times(times(transpose(u), g_), v);
+  for (int i = 0; i < D; ++i) {
+    gy[i] = g[i][i];
+    g[i][i] = T{};
+    for (int j = i + 1; j < D; ++j) {
+      const T sum = 0.5f * (g[i][j] + g[j][i]), difference = 0.5f * (g[i][j] - g[j][i]);
+      g[i][j] = even[i][j] * sum + odd[i][j] * difference;
+      g[j][i] = even[j][i] * sum - odd[j][i] * difference;
     }
   }
   return times_transpose(times(u, g), v);

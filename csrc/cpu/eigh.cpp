@@ -9,8 +9,8 @@ namespace {
 std::tuple<Tensor, Tensor> eigh(const Tensor& a_) {
   check_matrices("eigh", "A", a_);
   const Tensor a = torch::stable::contiguous(a_);
-  Tensor q = torch::stable::new_empty(a, shape_of(a, a.dim()));
-  Tensor w = torch::stable::new_empty(a, shape_of(a, a.dim() - 1));
+  Tensor q = in_large_pages(torch::stable::new_empty(a, shape_of(a, a.dim())));
+  Tensor w = in_large_pages(torch::stable::new_empty(a, shape_of(a, a.dim() - 1)));
   dispatch_small("eigh", a, [&]<typename scalar_t, int D>() {
     using B = Blocks<scalar_t, D>;
     const auto* pa = a.const_data_ptr<scalar_t>();
@@ -34,7 +34,7 @@ Tensor eigh_backward(const Tensor& w_, const Tensor& q_, const Tensor& gw_, cons
   check_partner(op, "gQ", gq_, q_.numel(), q_);
   const Tensor w = torch::stable::contiguous(w_), q = torch::stable::contiguous(q_);
   const Tensor gw = torch::stable::contiguous(gw_), gq = torch::stable::contiguous(gq_);
-  Tensor out = torch::stable::new_empty(q, shape_of(q, q.dim()));
+  Tensor out = in_large_pages(torch::stable::new_empty(q, shape_of(q, q.dim())));
   dispatch_small(op, q, [&]<typename scalar_t, int D>() {
     using B = Blocks<scalar_t, D>;
     const auto *pw = w.const_data_ptr<scalar_t>(), *pq = q.const_data_ptr<scalar_t>();

@@ -9,8 +9,9 @@ namespace {
 std::tuple<Tensor, Tensor, Tensor> svd(const Tensor& f_, bool rotations) {
   check_matrices("svd", "F", f_);
   const Tensor f = torch::stable::contiguous(f_);
-  Tensor u = torch::stable::new_empty(f, shape_of(f, f.dim())), v = torch::stable::new_empty(f, shape_of(f, f.dim()));
-  Tensor sigma = torch::stable::new_empty(f, shape_of(f, f.dim() - 1));
+  Tensor u = in_large_pages(torch::stable::new_empty(f, shape_of(f, f.dim()))),
+         v = in_large_pages(torch::stable::new_empty(f, shape_of(f, f.dim())));
+  Tensor sigma = in_large_pages(torch::stable::new_empty(f, shape_of(f, f.dim() - 1)));
   dispatch_small("svd", f, [&]<typename scalar_t, int D>() {
     using B = Blocks<scalar_t, D>;
     const auto* pf = f.const_data_ptr<scalar_t>();
@@ -41,7 +42,7 @@ Tensor svd_backward(const Tensor& u_, const Tensor& sigma_, const Tensor& v_, co
   const Tensor u = torch::stable::contiguous(u_), sigma = torch::stable::contiguous(sigma_);
   const Tensor v = torch::stable::contiguous(v_), gu = torch::stable::contiguous(gu_);
   const Tensor gs = torch::stable::contiguous(gs_), gv = torch::stable::contiguous(gv_);
-  Tensor out = torch::stable::new_empty(u, shape_of(u, u.dim()));
+  Tensor out = in_large_pages(torch::stable::new_empty(u, shape_of(u, u.dim())));
   dispatch_small(op, u, [&]<typename scalar_t, int D>() {
     using B = Blocks<scalar_t, D>;
     const auto *pu = u.const_data_ptr<scalar_t>(), *ps = sigma.const_data_ptr<scalar_t>();
@@ -61,7 +62,8 @@ Tensor svd_backward(const Tensor& u_, const Tensor& sigma_, const Tensor& v_, co
 std::tuple<Tensor, Tensor> polar(const Tensor& f_) {
   check_matrices("polar", "F", f_);
   const Tensor f = torch::stable::contiguous(f_);
-  Tensor r = torch::stable::new_empty(f, shape_of(f, f.dim())), s = torch::stable::new_empty(f, shape_of(f, f.dim()));
+  Tensor r = in_large_pages(torch::stable::new_empty(f, shape_of(f, f.dim()))),
+         s = in_large_pages(torch::stable::new_empty(f, shape_of(f, f.dim())));
   dispatch_small("polar", f, [&]<typename scalar_t, int D>() {
     using B = Blocks<scalar_t, D>;
     const auto* pf = f.const_data_ptr<scalar_t>();
@@ -84,7 +86,7 @@ Tensor polar_backward(const Tensor& r_, const Tensor& s_, const Tensor& gr_, con
   check_partner(op, "gS", gs_, r_.numel(), r_);
   const Tensor r = torch::stable::contiguous(r_), s = torch::stable::contiguous(s_);
   const Tensor gr = torch::stable::contiguous(gr_), gs = torch::stable::contiguous(gs_);
-  Tensor out = torch::stable::new_empty(r, shape_of(r, r.dim()));
+  Tensor out = in_large_pages(torch::stable::new_empty(r, shape_of(r, r.dim())));
   dispatch_small(op, r, [&]<typename scalar_t, int D>() {
     using B = Blocks<scalar_t, D>;
     const auto *pr = r.const_data_ptr<scalar_t>(), *ps = s.const_data_ptr<scalar_t>();
@@ -111,7 +113,7 @@ Tensor singular_value_map(const Tensor& f, const Tensor& y_, const Tensor& u_, c
   check_partner(op, "even", even, numbers, f);
   check_partner(op, "odd", odd, numbers, f);
   const Tensor y = torch::stable::contiguous(y_), u = torch::stable::contiguous(u_), v = torch::stable::contiguous(v_);
-  Tensor out = torch::stable::new_empty(u, shape_of(f, f.dim()));
+  Tensor out = in_large_pages(torch::stable::new_empty(u, shape_of(f, f.dim())));
   dispatch_small(op, f, [&]<typename scalar_t, int D>() {
     using B = Blocks<scalar_t, D>;
     const auto *pu = u.const_data_ptr<scalar_t>(), *py = y.const_data_ptr<scalar_t>();
@@ -128,12 +130,44 @@ Tensor singular_value_map(const Tensor& f, const Tensor& y_, const Tensor& u_, c
   return out;
 }
 
+std::tuple<Tensor, Tensor> singular_value_map_backward(const Tensor& g_, const Tensor& u_, const Tensor& v_,
+                                                       const Tensor& even_, const Tensor& odd_) {
+  const char* op = "singular_value_map_backward";
+  check_matrices(op, "g", g_);
+  const int64_t numbers = g_.numel();
+  check_partner(op, "U", u_, numbers, g_);
+  check_partner(op, "V", v_, numbers, g_);
+  check_partner(op, "even", even_, numbers, g_);
+  check_partner(op, "odd", odd_, numbers, g_);
+  const Tensor g = torch::stable::contiguous(g_), u = torch::stable::contiguous(u_), v = torch::stable::contiguous(v_);
+  const Tensor even = torch::stable::contiguous(even_), odd = torch::stable::contiguous(odd_);
+  Tensor gf = in_large_pages(torch::stable::new_empty(g, shape_of(g, g.dim())));
+  Tensor gy = in_large_pages(torch::stable::new_empty(g, shape_of(g, g.dim() - 1)));
+  dispatch_small(op, g, [&]<typename scalar_t, int D>() {
+    using B = Blocks<scalar_t, D>;
+    const auto *pg = g.const_data_ptr<scalar_t>(), *pu = u.const_data_ptr<scalar_t>();
+    const auto *pv = v.const_data_ptr<scalar_t>(), *pe = even.const_data_ptr<scalar_t>();
+    const auto* po = odd.const_data_ptr<scalar_t>();
+    auto *pf = gf.mutable_data_ptr<scalar_t>(), *py = gy.mutable_data_ptr<scalar_t>();
+    B::each(numbers / (D * D), 128, [&](int64_t begin, int64_t count) {
+      dense::Vector<lanes_t<scalar_t>, D> y;
+      B::write(
+          pf, begin, count,
+          dense::map_backward(B::matrix(pg, begin, count), B::matrix(pu, begin, count), B::matrix(pv, begin, count),
+                              B::matrix(pe, begin, count), B::matrix(po, begin, count), y));
+      B::write(py, begin, count, y);
+    });
+  });
+  return {gf, gy};
+}
+
 STABLE_TORCH_LIBRARY_IMPL(geoops, CPU, m) {
   m.impl("svd", TORCH_BOX(&svd));
   m.impl("svd_backward", TORCH_BOX(&svd_backward));
   m.impl("polar", TORCH_BOX(&polar));
   m.impl("polar_backward", TORCH_BOX(&polar_backward));
   m.impl("singular_value_map", TORCH_BOX(&singular_value_map));
+  m.impl("singular_value_map_backward", TORCH_BOX(&singular_value_map_backward));
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ SCHEMAS = {
     "eigh": "(Tensor A) -> (Tensor, Tensor)",
     "eigh_backward": "(Tensor w, Tensor Q, Tensor gw, Tensor gQ) -> Tensor",
     "singular_value_map": "(Tensor F, Tensor y, Tensor U, Tensor V, Tensor even, Tensor odd) -> Tensor",
+    "singular_value_map_backward": "(Tensor g, Tensor U, Tensor V, Tensor even, Tensor odd) -> (Tensor, Tensor)",
     "nearest_facet": "(Tensor corners, Tensor points) -> (Tensor, Tensor)",
 }
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ._derive import derive
 from ._library import plain_torch
-from ._small_dense import batched, check_matrices, diagonal, skew
+from ._small_dense import batched, check_matrices, diagonal, differentiated, skew
 from ._svd import svd
 
 _ops = torch.ops.geoops
@@ -78,12 +78,23 @@ def _map_torch(F: Tensor, y: Tensor, U: Tensor, V: Tensor, even: Tensor, odd: Te
     return U * y[..., None, :] @ V.mT
 
 
+def _map_backward_torch(g: Tensor, U: Tensor, V: Tensor, even: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:
+    G = U.mT @ g @ V
+    return U @ _rotated(G, even, odd) @ V.mT, diagonal(G).clone()
+
+
 plain_torch("singular_value_map", _map_torch)
+plain_torch("singular_value_map_backward", _map_backward_torch)
 
 
 @torch.library.register_fake("geoops::singular_value_map")
 def _map_fake(F: Tensor, y: Tensor, U: Tensor, V: Tensor, even: Tensor, odd: Tensor) -> Tensor:
     return F.new_empty(F.shape)
+
+
+@torch.library.register_fake("geoops::singular_value_map_backward")
+def _map_backward_fake(g: Tensor, U: Tensor, V: Tensor, even: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:
+    return g.new_empty(g.shape), g.new_empty(g.shape[:-1])
 
 
 def _rotated(G: Tensor, even: Tensor, odd: Tensor) -> Tensor:
@@ -96,9 +107,8 @@ def _save(ctx, inputs, output) -> None:
 
 
 def _backward(ctx, g: Tensor):
-    U, V, even, odd = ctx.saved_tensors
-    G = U.mT @ g @ V
-    return U @ _rotated(G, even, odd) @ V.mT, diagonal(G), None, None, None, None
+    rule = _map_backward_torch if differentiated() else _ops.singular_value_map_backward.default
+    return *rule(g, *ctx.saved_tensors), None, None, None, None
 
 
 def _jvp(ctx, dF: Tensor | None, dy: Tensor | None, *_):
