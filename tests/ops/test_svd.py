@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
-from geoops.ops import svd
+from geoops.ops import info, svd
 
 BOUND = {torch.float32: 1e-6, torch.float64: 1e-14}
 
@@ -53,7 +53,8 @@ def relative(x, F):
 def test_accuracy(kind, d, rotations, dtype, device):
     F = matrices(kind, 500, d, dtype).to(device)
     U, sigma, V = svd(F, rotations=rotations)
-    one, exact = torch.eye(d, device=device).double(), {"rtol": 0, "atol": BOUND[dtype]}
+    exact = {"rtol": 0, "atol": BOUND[dtype] * (1 if info().cpu == "native" else 2)}  # LAPACK is less exact
+    one = torch.eye(d, device=device).double()
     scaled = relative(sigma[:, None], F)
     torch.testing.assert_close(U.double() * scaled @ V.double().mT, relative(F, F), rtol=0, atol=d * BOUND[dtype])
     for x in (U, V):
