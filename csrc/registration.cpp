@@ -23,5 +23,13 @@ STABLE_TORCH_LIBRARY(geoops, m) {
   m.def(
       "relative_attention(Tensor q, Tensor k, Tensor v, Tensor x, Tensor y, Tensor normal, Tensor offset, Tensor bias) "
       "-> Tensor");
+  m.def("svd(Tensor F, bool rotations) -> (Tensor, Tensor, Tensor)");
+  m.def("svd_backward(Tensor U, Tensor sigma, Tensor V, Tensor gU, Tensor gsigma, Tensor gV) -> Tensor");
+  m.def("polar(Tensor F) -> (Tensor, Tensor)");
+  m.def("polar_backward(Tensor R, Tensor S, Tensor gR, Tensor gS) -> Tensor");
+  m.def("eigh(Tensor A) -> (Tensor, Tensor)");
+  m.def("eigh_backward(Tensor w, Tensor Q, Tensor gw, Tensor gQ) -> Tensor");
+  m.def("singular_value_map(Tensor F, Tensor y, Tensor U, Tensor V, Tensor even, Tensor odd) -> Tensor");
+  m.def("singular_value_map_backward(Tensor g, Tensor U, Tensor V, Tensor even, Tensor odd) -> (Tensor, Tensor)");
   m.def("nearest_facet(Tensor corners, Tensor points) -> (Tensor, Tensor)");
 }

@@ -5,6 +5,11 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 #define GEOOPS_INLINE inline __attribute__((always_inline))
 
@@ -105,6 +110,49 @@ GEOOPS_INLINE lanes_t<double> log_of(const lanes_t<double>& x) {
 GEOOPS_INLINE lanes_t<double> rsqrt_of(const lanes_t<double>& x) {
   return each(x, [](double v) { return 1 / std::sqrt(v); });
 }
+
+// sqrt(x). The compiler makes a branch per lane of std::sqrt, which sets errno, and halves that went through memory
+// would have to wait for it.
+#ifdef __AVX512F__
+GEOOPS_INLINE lanes_t<float> root_of(const lanes_t<float>& x) {
+  const __m256 low = _mm256_sqrt_ps(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7));
+  const __m256 high = _mm256_sqrt_ps(__builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
+  return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+GEOOPS_INLINE lanes_t<double> root_of(const lanes_t<double>& x) {
+  const __m256d low = _mm256_sqrt_pd(__builtin_shufflevector(x, x, 0, 1, 2, 3));
+  const __m256d high = _mm256_sqrt_pd(__builtin_shufflevector(x, x, 4, 5, 6, 7));
+  return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+#else
+GEOOPS_INLINE void root_all(float* x) {
+#if defined(__AVX__)
+  for (int i = 0; i < 16; i += 8) _mm256_storeu_ps(x + i, _mm256_sqrt_ps(_mm256_loadu_ps(x + i)));
+#elif defined(__x86_64__)
+  for (int i = 0; i < 16; i += 4) _mm_storeu_ps(x + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
+#else
+  for (int i = 0; i < 16; ++i) x[i] = std::sqrt(x[i]);
+#endif
+}
+GEOOPS_INLINE void root_all(double* x) {
+#if defined(__AVX__)
+  for (int i = 0; i < 8; i += 4) _mm256_storeu_pd(x + i, _mm256_sqrt_pd(_mm256_loadu_pd(x + i)));
+#elif defined(__x86_64__)
+  for (int i = 0; i < 8; i += 2) _mm_storeu_pd(x + i, _mm_sqrt_pd(_mm_loadu_pd(x + i)));
+#else
+  for (int i = 0; i < 8; ++i) x[i] = std::sqrt(x[i]);
+#endif
+}
+template <typename T>
+GEOOPS_INLINE T root_of(const T& x) {
+  std::remove_cvref_t<decltype(T{}[0])> all[sizeof(T) / sizeof(T{}[0])];
+  std::memcpy(all, &x, sizeof(x));
+  root_all(all);
+  T y;
+  std::memcpy(&y, all, sizeof(y));
+  return y;
+}
+#endif
 
 // x[i] = exp(x[i]) for x[i] <= 0 or NaN, up to `count` rounded up to whole vectors; exp(-inf) is 0.
 template <typename scalar_t>

@@ -3,8 +3,10 @@
 from ._edge_attention import edge_attention as edge_attention
 from ._edge_dot import edge_dot as edge_dot
 from ._edge_sum import edge_sum as edge_sum
+from ._eigh import eigh as eigh
 from ._library import Info as Info
 from ._library import info as info
+from ._polar import polar as polar
 from ._relative_attention import PAIR_FEATURES as PAIR_FEATURES
 from ._relative_attention import pair_features as pair_features
 from ._relative_attention import relative_attention as relative_attention
@@ -17,3 +19,5 @@ from ._segment import segment_csr as segment_csr
 from ._softmax import scatter_log_softmax as scatter_log_softmax
 from ._softmax import scatter_logsumexp as scatter_logsumexp
 from ._softmax import scatter_softmax as scatter_softmax
+from ._singular_value_map import singular_value_map as singular_value_map
+from ._svd import svd as svd

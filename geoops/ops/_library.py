@@ -31,6 +31,14 @@ SCHEMAS = {
     "edge_dot": "(Tensor x, Tensor y, Tensor src, Tensor dst, bool check) -> Tensor",
     "edge_attention": "(Tensor logits, Tensor v, Tensor src, Tensor dst, SymInt n, bool check) -> (Tensor, Tensor)",
     "relative_attention": "(Tensor q, Tensor k, Tensor v, Tensor x, Tensor y, Tensor normal, Tensor offset, Tensor bias) -> Tensor",
+    "svd": "(Tensor F, bool rotations) -> (Tensor, Tensor, Tensor)",
+    "svd_backward": "(Tensor U, Tensor sigma, Tensor V, Tensor gU, Tensor gsigma, Tensor gV) -> Tensor",
+    "polar": "(Tensor F) -> (Tensor, Tensor)",
+    "polar_backward": "(Tensor R, Tensor S, Tensor gR, Tensor gS) -> Tensor",
+    "eigh": "(Tensor A) -> (Tensor, Tensor)",
+    "eigh_backward": "(Tensor w, Tensor Q, Tensor gw, Tensor gQ) -> Tensor",
+    "singular_value_map": "(Tensor F, Tensor y, Tensor U, Tensor V, Tensor even, Tensor odd) -> Tensor",
+    "singular_value_map_backward": "(Tensor g, Tensor U, Tensor V, Tensor even, Tensor odd) -> (Tensor, Tensor)",
     "nearest_facet": "(Tensor corners, Tensor points) -> (Tensor, Tensor)",
 }
 
