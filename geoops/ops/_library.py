@@ -29,6 +29,9 @@ SCHEMAS = {
     "edge_sum": "(Tensor x, Tensor w, Tensor src, Tensor dst, SymInt n, bool check) -> Tensor",
     "edge_dot": "(Tensor x, Tensor y, Tensor src, Tensor dst, bool check) -> Tensor",
     "edge_attention": "(Tensor logits, Tensor v, Tensor src, Tensor dst, SymInt n, bool check) -> (Tensor, Tensor)",
+    "neighbours": "(Tensor x, Tensor y, Tensor? batch_x, Tensor? batch_y, Tensor? box, SymInt k, float r, bool loop) -> Tensor",
+    "nearest": "(Tensor x, Tensor y, Tensor? batch_x, Tensor? batch_y, Tensor? box) -> Tensor",
+    "fps": "(Tensor x, Tensor? batch, Tensor? priority, float ratio, SymInt number) -> Tensor",
     "relative_attention": "(Tensor q, Tensor k, Tensor v, Tensor x, Tensor y, Tensor normal, Tensor offset, Tensor bias) -> Tensor",
     "nearest_facet": "(Tensor corners, Tensor points) -> (Tensor, Tensor)",
 }
