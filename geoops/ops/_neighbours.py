@@ -138,9 +138,7 @@ def _neighbours_torch(
     return pairs[:, pairs[0].argsort(stable=True)]
 
 
-def _nearest_torch(
-    x: Tensor, y: Tensor, batch_x: Tensor | None, batch_y: Tensor | None, box: Tensor | None
-) -> Tensor:
+def _nearest_torch(x: Tensor, y: Tensor, batch_x: Tensor | None, batch_y: Tensor | None, box: Tensor | None) -> Tensor:
     found = _neighbours_torch(y, x, batch_y, batch_x, box, 1, math.inf, True)[1]
     if len(found) < len(x):
         raise ValueError("nearest: some points of x have no points of y in their example of the batch")
