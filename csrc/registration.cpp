@@ -21,6 +21,11 @@ STABLE_TORCH_LIBRARY(geoops, m) {
   m.def("edge_dot(Tensor x, Tensor y, Tensor src, Tensor dst, bool check) -> Tensor");
   m.def("edge_attention(Tensor logits, Tensor v, Tensor src, Tensor dst, SymInt n, bool check) -> (Tensor, Tensor)");
   m.def(
+      "neighbours(Tensor x, Tensor y, Tensor? batch_x, Tensor? batch_y, Tensor? box, SymInt k, float r, bool loop) "
+      "-> Tensor");
+  m.def("nearest(Tensor x, Tensor y, Tensor? batch_x, Tensor? batch_y, Tensor? box) -> Tensor");
+  m.def("fps(Tensor x, Tensor? batch, Tensor? priority, float ratio, SymInt number) -> Tensor");
+  m.def(
       "relative_attention(Tensor q, Tensor k, Tensor v, Tensor x, Tensor y, Tensor normal, Tensor offset, Tensor bias) "
       "-> Tensor");
   m.def("svd(Tensor F, bool rotations) -> (Tensor, Tensor, Tensor)");

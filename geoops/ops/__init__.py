@@ -4,9 +4,16 @@ from ._edge_attention import edge_attention as edge_attention
 from ._edge_dot import edge_dot as edge_dot
 from ._edge_sum import edge_sum as edge_sum
 from ._eigh import eigh as eigh
+from ._fps import fps as fps
+from ._grid_cluster import grid_cluster as grid_cluster
+from ._knn import knn as knn
+from ._knn import knn_graph as knn_graph
+from ._knn import nearest as nearest
 from ._library import Info as Info
 from ._library import info as info
 from ._polar import polar as polar
+from ._radius import radius as radius
+from ._radius import radius_graph as radius_graph
 from ._relative_attention import PAIR_FEATURES as PAIR_FEATURES
 from ._relative_attention import pair_features as pair_features
 from ._relative_attention import relative_attention as relative_attention
@@ -16,8 +23,8 @@ from ._segment import gather_coo as gather_coo
 from ._segment import gather_csr as gather_csr
 from ._segment import segment_coo as segment_coo
 from ._segment import segment_csr as segment_csr
+from ._singular_value_map import singular_value_map as singular_value_map
 from ._softmax import scatter_log_softmax as scatter_log_softmax
 from ._softmax import scatter_logsumexp as scatter_logsumexp
 from ._softmax import scatter_softmax as scatter_softmax
-from ._singular_value_map import singular_value_map as singular_value_map
 from ._svd import svd as svd

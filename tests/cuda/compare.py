@@ -40,10 +40,18 @@ def both(name, *arguments, error=None):
     assert error is None, name
     for a, b in zip(actual, expected, strict=True):
         close = {torch.bfloat16: 2e-2, torch.float16: 2e-3, torch.float32: 2e-5}.get(b.dtype, 1e-10)
-        torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True, msg=lambda text: f"{name}: {text}")  # noqa: B023
+        torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True, msg=lambda text: f"{name}: {text}")
 
 
-SIZES = [(40, 5, 7, 1, 3), (150, 9, 4, 2, 17), (33, 5, 7, 1, 1), (3, 2, 3, 3, 40), (0, 5, 7, 1, 3), (5, 2, 2, 2, 0), (0, 0, 0, 0, 0)]
+SIZES = [
+    (40, 5, 7, 1, 3),
+    (150, 9, 4, 2, 17),
+    (33, 5, 7, 1, 1),
+    (3, 2, 3, 3, 40),
+    (0, 5, 7, 1, 3),
+    (5, 2, 2, 2, 0),
+    (0, 0, 0, 0, 0),
+]
 
 
 def edge_ops(dtype, index):
@@ -70,7 +78,12 @@ def edge_ops(dtype, index):
 def relative_attention(dtype, index):
     if dtype not in (torch.float32, torch.float64) or index != torch.int64:
         return
-    for shapes, queries, heads, tokens, channels, dim in [(2, 5, 2, 7, 8, 2), (1, 130, 1, 40, 20, 3), (1, 3, 2, 33, 64, 3), (0, 3, 1, 2, 4, 2)]:
+    for shapes, queries, heads, tokens, channels, dim in [
+        (2, 5, 2, 7, 8, 2),
+        (1, 130, 1, 40, 20, 3),
+        (1, 3, 2, 33, 64, 3),
+        (0, 3, 1, 2, 4, 2),
+    ]:
         both(
             "relative_attention",
             numbers(shapes, queries, heads, channels, dtype=dtype),
