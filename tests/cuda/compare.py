@@ -43,7 +43,15 @@ def both(name, *arguments, error=None):
         torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True, msg=lambda text: f"{name}: {text}")  # noqa: B023
 
 
-SIZES = [(40, 5, 7, 1, 3), (150, 9, 4, 2, 17), (33, 5, 7, 1, 1), (3, 2, 3, 3, 40), (0, 5, 7, 1, 3), (5, 2, 2, 2, 0), (0, 0, 0, 0, 0)]
+SIZES = [
+    (40, 5, 7, 1, 3),
+    (150, 9, 4, 2, 17),
+    (33, 5, 7, 1, 1),
+    (3, 2, 3, 3, 40),
+    (0, 5, 7, 1, 3),
+    (5, 2, 2, 2, 0),
+    (0, 0, 0, 0, 0),
+]
 
 
 def edge_ops(dtype, index):
@@ -70,7 +78,12 @@ def edge_ops(dtype, index):
 def relative_attention(dtype, index):
     if dtype not in (torch.float32, torch.float64) or index != torch.int64:
         return
-    for shapes, queries, heads, tokens, channels, dim in [(2, 5, 2, 7, 8, 2), (1, 130, 1, 40, 20, 3), (1, 3, 2, 33, 64, 3), (0, 3, 1, 2, 4, 2)]:
+    for shapes, queries, heads, tokens, channels, dim in [
+        (2, 5, 2, 7, 8, 2),
+        (1, 130, 1, 40, 20, 3),
+        (1, 3, 2, 33, 64, 3),
+        (0, 3, 1, 2, 4, 2),
+    ]:
         both(
             "relative_attention",
             numbers(shapes, queries, heads, channels, dtype=dtype),
@@ -177,5 +190,5 @@ if __name__ == "__main__":
     for _case in CASES:
         for _dtype in FLOATS + (INTEGERS if getattr(_case, "integers", False) else []):
             for _index in INDICES:
-                print(_case.__name__, _dtype, _index, flush=True)
+                print(_case.__name__, _dtype, _index, flush=True)  # noqa: T201 - the last line tells where it stopped
                 _case(_dtype, _index)

@@ -106,7 +106,15 @@ def emulated():
         parts = [objects[check, source] for source in kernels]
         library, program = WORK / f"lib{check}.so", WORK / f"{check}_broken"
         sanitizers = CHECKS["address"]  # of which the fibres need the functions in any case
-        link = ["g++", *sanitizers, *map(str, parts), str(machine), f"-L{Path(torch.__file__).parent / 'lib'}", "-ltorch_cpu", "-lc10"]
+        link = [
+            "g++",
+            *sanitizers,
+            *map(str, parts),
+            str(machine),
+            f"-L{Path(torch.__file__).parent / 'lib'}",
+            "-ltorch_cpu",
+            "-lc10",
+        ]
         libraries[check] = compiled([*link, "-shared", "-o", str(library)], [*parts, machine], library)
         broken = objects[check, HERE / "broken.cu"]
         link = ["g++", *sanitizers, str(broken), str(machine), "-o", str(program)]
