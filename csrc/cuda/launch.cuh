@@ -41,7 +41,9 @@ inline cudaStream_t current_stream(const Tensor& tensor) {
 template <typename... Params, typename... Args>
 void launch(const char* op, void (*kernel)(Params...), unsigned blocks, unsigned threads, const Tensor& near,
             const Args&... args) {
-  kernel<<<blocks, threads, 0, current_stream(near)> > >(static_cast<Params>(args)...);
+  // clang-format off: it takes this file for C++
+  kernel<<<blocks, threads, 0, current_stream(near)>>>(static_cast<Params>(args)...);
+  // clang-format on
   check_cuda(op, cudaGetLastError());
 }
 

@@ -40,7 +40,7 @@ def both(name, *arguments, error=None):
     assert error is None, name
     for a, b in zip(actual, expected, strict=True):
         close = {torch.bfloat16: 2e-2, torch.float16: 2e-3, torch.float32: 2e-5}.get(b.dtype, 1e-10)
-        torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True, msg=lambda text: f"{name}: {text}")  # noqa: B023
+        torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True, msg=lambda text: f"{name}: {text}")
 
 
 SIZES = [
