@@ -1,5 +1,5 @@
-// What every CUDA kernel needs from torch and the driver. The tests replace the second half by tests/cuda/emulated_torch.h
-// and run the same kernels on the CPU.
+// What every CUDA kernel needs from torch and the driver. The tests replace the second half by
+// tests/cuda/emulated_torch.h and run the same kernels on the CPU.
 #pragma once
 
 #include "../dispatch.h"
@@ -41,7 +41,9 @@ inline cudaStream_t current_stream(const Tensor& tensor) {
 template <typename... Params, typename... Args>
 void launch(const char* op, void (*kernel)(Params...), unsigned blocks, unsigned threads, const Tensor& near,
             const Args&... args) {
+  // clang-format off: it takes this file for C++
   kernel<<<blocks, threads, 0, current_stream(near)>>>(static_cast<Params>(args)...);
+  // clang-format on
   check_cuda(op, cudaGetLastError());
 }
 

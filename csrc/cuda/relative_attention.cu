@@ -22,7 +22,8 @@ struct Problem {
 template <typename scalar_t, int C, int G>
 __global__ void __launch_bounds__(kWorkers, 1) attend_tiles(Problem<scalar_t> p) {
   constexpr int kQueries = kWorkers / G, kChannels = C * G;
-  __shared__ scalar_t keys[kTile][kChannels], values[kTile][kChannels], y[kTile][kDims], normal[kTile][kDims], offset[kTile];
+  __shared__ scalar_t keys[kTile][kChannels], values[kTile][kChannels], y[kTile][kDims], normal[kTile][kDims],
+      offset[kTile];
   const int channels = static_cast<int>(p.channels), dim = static_cast<int>(p.dim);
   const scalar_t scale = rsqrt(static_cast<scalar_t>(channels));
   const int64_t blocks = (p.queries + kQueries - 1) / kQueries;

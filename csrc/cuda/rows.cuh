@@ -16,8 +16,9 @@ inline int lanes_for(int64_t inner) {
 
 // Tensors of integers are reduced in 32 or 64 bits, for which there are atomics; the low bits are the same.
 template <typename scalar_t>
-using atomic_t = std::conditional_t<is_half<scalar_t>, float,
-                                    std::conditional_t<std::is_integral_v<scalar_t> && sizeof(scalar_t) < 4, int32_t, scalar_t>>;
+using atomic_t =
+    std::conditional_t<is_half<scalar_t>, float,
+                       std::conditional_t<std::is_integral_v<scalar_t> && sizeof(scalar_t) < 4, int32_t, scalar_t>>;
 
 inline ScalarType atomic_type(ScalarType type) {
   const bool small = type == ScalarType::Byte || type == ScalarType::Char || type == ScalarType::Short;
@@ -35,9 +36,7 @@ __device__ inline unsigned long long bits_of(double x) {
   return static_cast<unsigned long long>(__double_as_longlong(x));
 }
 __device__ inline float of_bits(unsigned bits) { return __uint_as_float(bits); }
-__device__ inline double of_bits(unsigned long long bits) {
-  return __longlong_as_double(static_cast<long long>(bits));
-}
+__device__ inline double of_bits(unsigned long long bits) { return __longlong_as_double(static_cast<long long>(bits)); }
 
 // The better a value, the larger its key; NaN has the largest, both zeros the same.
 template <typename T>
@@ -64,7 +63,9 @@ __device__ inline T shift_of(key_t<T> key) {
 
 __device__ inline void add(float* to, float x) { atomicAdd(to, x); }
 __device__ inline void add(double* to, double x) { atomicAdd(to, x); }
-__device__ inline void add(int32_t* to, int32_t x) { atomicAdd(reinterpret_cast<unsigned*>(to), static_cast<unsigned>(x)); }
+__device__ inline void add(int32_t* to, int32_t x) {
+  atomicAdd(reinterpret_cast<unsigned*>(to), static_cast<unsigned>(x));
+}
 __device__ inline void add(int64_t* to, int64_t x) {
   atomicAdd(reinterpret_cast<unsigned long long*>(to), static_cast<unsigned long long>(x));
 }

@@ -8,9 +8,8 @@ namespace {
 template <typename scalar_t, typename acc_t>
 __global__ void raise_top(Layout z, const scalar_t* __restrict__ x, const int64_t* __restrict__ index,
                           key_t<acc_t>* __restrict__ top) {
-  z.each(index, [=](int64_t, int64_t from, int64_t to) {
-    atomicMax(top + to, key_of(static_cast<acc_t>(x[from]), true));
-  });
+  z.each(index,
+         [=](int64_t, int64_t from, int64_t to) { atomicMax(top + to, key_of(static_cast<acc_t>(x[from]), true)); });
 }
 
 template <typename scalar_t, typename acc_t>

@@ -94,7 +94,8 @@ int main(int, char** arguments) {
   emulation::run(arguments[1], 2, kThreads, kernels.at(name));
   if (name == "sound atomic update" && out[0] != 2 * kThreads) return 2;
   if (name == "sound shuffle" && out[0] != (2 * kThreads - 1) * kThreads) return 2;
-  if (name.find(" barrier") != std::string::npos && name != "sound uniform barrier" && name.find("that") == std::string::npos)
+  if (name.find(" barrier") != std::string::npos && name != "sound uniform barrier" &&
+      name.find("that") == std::string::npos)
     for (int i = 0; i < 2 * kThreads; ++i)
       if (out[i] != static_cast<float>(i / kThreads * kThreads + kThreads - 1 - i % kThreads)) {
         std::fprintf(stderr, "wrong value\n");

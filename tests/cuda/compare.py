@@ -190,5 +190,5 @@ if __name__ == "__main__":
     for _case in CASES:
         for _dtype in FLOATS + (INTEGERS if getattr(_case, "integers", False) else []):
             for _index in INDICES:
-                print(_case.__name__, _dtype, _index, flush=True)  # noqa: T201 - read when it fails
+                print(_case.__name__, _dtype, _index, flush=True)  # noqa: T201 - the last line tells where it stopped
                 _case(_dtype, _index)

@@ -67,7 +67,8 @@ struct Meeting {  // of the lanes of one warp that name the same mask
 };
 
 std::mt19937_64& dice() {
-  static std::mt19937_64 generator(std::getenv("GEOOPS_EMULATION_SEED") ? std::atoll(std::getenv("GEOOPS_EMULATION_SEED")) : 0);
+  static std::mt19937_64 generator(
+      std::getenv("GEOOPS_EMULATION_SEED") ? std::atoll(std::getenv("GEOOPS_EMULATION_SEED")) : 0);
   return generator;
 }
 
@@ -168,7 +169,8 @@ void run_block() {
     const size_t choices = machine.ready.size() + fresh_ones;
     if (choices == 0) {
       const Fibre& one = *machine.waiting.front();
-      fail(machine.op, "thread %u of block %u waits at a %s (%s:%d) that other threads never reach: %zu wait, %zu have ended",
+      fail(machine.op,
+           "thread %u of block %u waits at a %s (%s:%d) that other threads never reach: %zu wait, %zu have ended",
            one.thread, block.x, one.state == State::at_barrier ? "barrier" : "warp operation", one.file, one.line,
            machine.waiting.size(), machine.finished);
     }
@@ -205,7 +207,8 @@ bool before(const Access& then, const Access& now, bool shared) {
   if (then.thread < 0 || (then.thread == now.thread && !then.several)) return true;
   if (then.thread / block_dim.x != now.thread / block_dim.x) return shared;
   if (then.phase < now.phase) return true;
-  return !then.several && then.thread / 32 == now.thread / 32 && block_dim.x % 32 == 0 && then.warp_phase < now.warp_phase;
+  return !then.several && then.thread / 32 == now.thread / 32 && block_dim.x % 32 == 0 &&
+         then.warp_phase < now.warp_phase;
 }
 
 void note(const void* pointer, int size, bool writes, bool atomic) {
@@ -215,7 +218,8 @@ void note(const void* pointer, int size, bool writes, bool atomic) {
   // Shared memory is the kernels' static memory, of which every block has its own.
   const bool shared = pointer >= static_cast<void*>(&__ehdr_start) && pointer < static_cast<void*>(&_end);
   if (address - reinterpret_cast<uintptr_t>(self.stack.get()) < kStack) return;
-  const Access now{static_cast<int64_t>(block.x) * block_dim.x + self.thread, machine.phase, self.warp_phase, atomic, false};
+  const Access now{static_cast<int64_t>(block.x) * block_dim.x + self.thread, machine.phase, self.warp_phase, atomic,
+                   false};
   for (int at = 0; at < size; at += 4) {
     Word& word = words[address + at];
     const bool bad_write = !before(word.write, now, shared) && !(word.write.atomic && atomic);
@@ -257,8 +261,8 @@ void run(const char* op, unsigned blocks, unsigned threads, const std::function<
 void barrier(const char* file, int line) {
   for (const Fibre* other : machine.waiting)
     if (other->state == State::at_barrier && (other->line != line))
-      fail(machine.op, "threads %u and %u of block %u are at different barriers (%s:%d and %d)", machine.current->thread,
-           other->thread, block.x, file, line, other->line);
+      fail(machine.op, "threads %u and %u of block %u are at different barriers (%s:%d and %d)",
+           machine.current->thread, other->thread, block.x, file, line, other->line);
   size_t there = 1;
   for (const Fibre* other : machine.waiting) there += other->state == State::at_barrier;
   if (there == machine.order.size()) {
@@ -276,7 +280,8 @@ const uint64_t* exchange(unsigned mask, uint64_t mine, const char* file, int lin
   if (!(mask >> lane & 1)) fail(machine.op, "lane %u is not in its own mask %08x (%s:%d)", lane, mask, file, line);
   Meeting& meeting = machine.meetings[static_cast<uint64_t>(warp) << 32 | mask];
   if (meeting.arrived && meeting.line != line)
-    fail(machine.op, "lanes of warp %u are at different warp operations (%s:%d and %d)", warp, file, line, meeting.line);
+    fail(machine.op, "lanes of warp %u are at different warp operations (%s:%d and %d)", warp, file, line,
+         meeting.line);
   meeting.file = file, meeting.line = line;
   meeting.arrived |= 1u << lane;
   meeting.brought[lane] = mine;
@@ -302,7 +307,8 @@ void warp_barrier(unsigned mask, const char* file, int line) {
 }
 
 int source(unsigned mask, int lane, const char* file, int line) {
-  if (!(mask >> lane & 1)) fail(machine.op, "shuffle from lane %d, which is not in the mask %08x (%s:%d)", lane, mask, file, line);
+  if (!(mask >> lane & 1))
+    fail(machine.op, "shuffle from lane %d, which is not in the mask %08x (%s:%d)", lane, mask, file, line);
   return lane;
 }
 
@@ -316,10 +322,10 @@ void before_atomic(const void* address, int size) {
 
 // What gcc -fsanitize=thread calls.
 extern "C" {
-#define GEOOPS_HOOKS(size)                                                                                    \
-  void __tsan_read##size(void* p) { emulation::note(p, size, false, false); }                                 \
-  void __tsan_write##size(void* p) { emulation::note(p, size, true, false); }                                 \
-  void __tsan_unaligned_read##size(void* p) { emulation::note(p, size, false, false); }                       \
+#define GEOOPS_HOOKS(size)                                                              \
+  void __tsan_read##size(void* p) { emulation::note(p, size, false, false); }           \
+  void __tsan_write##size(void* p) { emulation::note(p, size, true, false); }           \
+  void __tsan_unaligned_read##size(void* p) { emulation::note(p, size, false, false); } \
   void __tsan_unaligned_write##size(void* p) { emulation::note(p, size, true, false); }
 GEOOPS_HOOKS(1)
 GEOOPS_HOOKS(2)
@@ -333,17 +339,17 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
-#define GEOOPS_ATOMICS(bits, type)                                                                                     \
-  type __tsan_atomic##bits##_load(const volatile type* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }        \
-  void __tsan_atomic##bits##_store(volatile type* p, type v, int) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); }        \
-  type __tsan_atomic##bits##_exchange(volatile type* p, type v, int) { return __atomic_exchange_n(p, v, 5); }          \
-  type __tsan_atomic##bits##_fetch_add(volatile type* p, type v, int) { return __atomic_fetch_add(p, v, 5); }          \
-  type __tsan_atomic##bits##_fetch_sub(volatile type* p, type v, int) { return __atomic_fetch_sub(p, v, 5); }          \
-  int __tsan_atomic##bits##_compare_exchange_strong(volatile type* p, type* e, type v, int, int) {                     \
-    return __atomic_compare_exchange_n(p, e, v, false, 5, 5);                                                          \
-  }                                                                                                                    \
-  int __tsan_atomic##bits##_compare_exchange_weak(volatile type* p, type* e, type v, int, int) {                       \
-    return __atomic_compare_exchange_n(p, e, v, false, 5, 5);                                                          \
+#define GEOOPS_ATOMICS(bits, type)                                                                              \
+  type __tsan_atomic##bits##_load(const volatile type* p, int) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); } \
+  void __tsan_atomic##bits##_store(volatile type* p, type v, int) { __atomic_store_n(p, v, __ATOMIC_SEQ_CST); } \
+  type __tsan_atomic##bits##_exchange(volatile type* p, type v, int) { return __atomic_exchange_n(p, v, 5); }   \
+  type __tsan_atomic##bits##_fetch_add(volatile type* p, type v, int) { return __atomic_fetch_add(p, v, 5); }   \
+  type __tsan_atomic##bits##_fetch_sub(volatile type* p, type v, int) { return __atomic_fetch_sub(p, v, 5); }   \
+  int __tsan_atomic##bits##_compare_exchange_strong(volatile type* p, type* e, type v, int, int) {              \
+    return __atomic_compare_exchange_n(p, e, v, false, 5, 5);                                                   \
+  }                                                                                                             \
+  int __tsan_atomic##bits##_compare_exchange_weak(volatile type* p, type* e, type v, int, int) {                \
+    return __atomic_compare_exchange_n(p, e, v, false, 5, 5);                                                   \
   }
 GEOOPS_ATOMICS(8, uint8_t)
 GEOOPS_ATOMICS(32, uint32_t)

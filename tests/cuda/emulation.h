@@ -51,7 +51,8 @@ inline int within(int lane_, int width) { return lane_ / width == lane() / width
 
 // Not instrumented: an atomic access is no race.
 template <typename T, typename Change>
-__attribute__((noinline, no_sanitize("address", "thread", "undefined"))) T atomically(T* address, const Change& change) {
+__attribute__((noinline, no_sanitize("address", "thread", "undefined"))) T atomically(T* address,
+                                                                                      const Change& change) {
   before_atomic(address, sizeof(T));
   const T old = *address;
   *address = change(old);
@@ -79,19 +80,22 @@ inline void __syncwarp(unsigned mask = 0xffffffffu, emulation::Site at = {__buil
 }
 
 template <typename T>
-T __shfl_sync(unsigned mask, T value, int from, int width = 32, emulation::Site at = {__builtin_FILE(), __builtin_LINE()}) {
+T __shfl_sync(unsigned mask, T value, int from, int width = 32,
+              emulation::Site at = {__builtin_FILE(), __builtin_LINE()}) {
   const int lane = emulation::lane() / width * width + (from % width + width) % width;
   return emulation::shuffle(mask, value, lane, at.file, at.line);
 }
 template <typename T>
 T __shfl_down_sync(unsigned mask, T value, unsigned by, int width = 32,
                    emulation::Site at = {__builtin_FILE(), __builtin_LINE()}) {
-  return emulation::shuffle(mask, value, emulation::within(emulation::lane() + static_cast<int>(by), width), at.file, at.line);
+  return emulation::shuffle(mask, value, emulation::within(emulation::lane() + static_cast<int>(by), width), at.file,
+                            at.line);
 }
 template <typename T>
 T __shfl_up_sync(unsigned mask, T value, unsigned by, int width = 32,
                  emulation::Site at = {__builtin_FILE(), __builtin_LINE()}) {
-  return emulation::shuffle(mask, value, emulation::within(emulation::lane() - static_cast<int>(by), width), at.file, at.line);
+  return emulation::shuffle(mask, value, emulation::within(emulation::lane() - static_cast<int>(by), width), at.file,
+                            at.line);
 }
 template <typename T>
 T __shfl_xor_sync(unsigned mask, T value, int by, int width = 32,
@@ -113,17 +117,18 @@ inline bool __all_sync(unsigned mask, bool vote, emulation::Site at = {__builtin
   return __ballot_sync(mask, vote, at) == mask;
 }
 
-#define GEOOPS_ATOMIC(name, expression)                                                           \
-  template <typename T>                                                                           \
-  T name(T* address, std::type_identity_t<T> value) {                                             \
-    return emulation::atomically(address, [=](T old) __attribute__((no_sanitize("undefined"))) -> T { return expression; }); \
+#define GEOOPS_ATOMIC(name, expression)                                                                             \
+  template <typename T>                                                                                             \
+  T name(T* address, std::type_identity_t<T> value) {                                                               \
+    return emulation::atomically(address,                                                                           \
+                                 [=](T old) __attribute__((no_sanitize("undefined"))) -> T { return expression; }); \
   }
 GEOOPS_ATOMIC(atomicAdd, old + value)
 GEOOPS_ATOMIC(atomicMin, value < old ? value : old)
 GEOOPS_ATOMIC(atomicMax, value > old ? value : old)
 GEOOPS_ATOMIC(atomicExch, (static_cast<void>(old), value))
 GEOOPS_ATOMIC(atomicOr, old | value)
-GEOOPS_ATOMIC(atomicAnd, old & value)
+GEOOPS_ATOMIC(atomicAnd, old& value)
 #undef GEOOPS_ATOMIC
 
 template <typename T>
