@@ -36,9 +36,9 @@ def polar(F: Float[Tensor, "*batch d d"]) -> tuple[Float[Tensor, "*batch d d"], 
 
     Example:
         >>> R, S = polar(torch.tensor([[0.0, -3.0], [2.0, 0.0]]))
-        >>> R.round()
-        tensor([[0., -1.],
-                [1.,  0.]])
+        >>> R.round().long()
+        tensor([[ 0, -1],
+                [ 1,  0]])
     """
     check_matrices("polar", "F", F)
     return _polar(F)

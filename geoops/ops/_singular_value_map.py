@@ -59,7 +59,7 @@ def singular_value_map(F: Float[Tensor, "*batch d d"], f: Callable[[Tensor], Ten
 
 def _quotients(sigma: Tensor, y: Tensor, f: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """Returns (y_i - y_j) / (sigma_i - sigma_j) and (y_i + y_j) / (sigma_i + sigma_j), or their limits."""
-    _, pull = torch.func.vjp(f, sigma)
+    _, pull, *_ = torch.func.vjp(f, sigma)
     units = torch.eye(sigma.shape[-1], dtype=sigma.dtype, device=sigma.device)
     jacobian = torch.stack([pull(unit.expand(sigma.shape).contiguous())[0] for unit in units], -2)
     limit = diagonal(jacobian)[..., None] - jacobian
