@@ -65,13 +65,13 @@ def _quotients(sigma: Tensor, y: Tensor, f: Callable[[Tensor], Tensor]) -> tuple
     limit = diagonal(jacobian)[..., None] - jacobian
     limit = (limit + limit.mT) / 2
     near = sigma.detach()[..., :1, None] * torch.finfo(sigma.dtype).eps ** (1 / 3)
-
-    def quotient(above: Tensor, below: Tensor) -> Tensor:
-        small = below.detach().abs() <= near
-        return torch.where(small, limit, above / torch.where(small, 1.0, below))
-
     row, column, s, t = y[..., None, :], y[..., :, None], sigma[..., None, :], sigma[..., :, None]
-    return quotient(column - row, t - s), quotient(column + row, t + s)
+    return _quotient(column - row, t - s, limit, near), _quotient(column + row, t + s, limit, near)
+
+
+def _quotient(above: Tensor, below: Tensor, limit: Tensor, near: Tensor) -> Tensor:
+    small = below.detach().abs() <= near
+    return torch.where(small, limit, above / torch.where(small, 1.0, below))
 
 
 def _map_torch(F: Tensor, y: Tensor, U: Tensor, V: Tensor, even: Tensor, odd: Tensor) -> Tensor:
