@@ -7,6 +7,7 @@ newer torch. Without torch, a compiler or nvcc the installation still succeeds, 
 Environment:
     GEOOPS_NATIVE: "0" builds nothing native, "1" makes a failure an error; without it native code is built if possible.
     GEOOPS_CUDA: "0" leaves CUDA out even where nvcc is present.
+    GEOOPS_ISAS: instruction sets of the CPU kernels, some of "baseline avx2 avx512", which is all.
     GEOOPS_CUDA_ARCHS: compute capabilities, for instance "90" or "75 80 86+PTX" ("+PTX" serves GPUs yet to come).
     GEOOPS_WERROR: "1" makes compiler warnings errors (the Makefile sets it).
     CXX, NVCC, CXXFLAGS: compilers and further flags of both.
@@ -123,7 +124,7 @@ class BuildNative(build_ext):
         """Returns the beginnings of the commands that compile a file and link the library."""
         cxx = compiler("CXX", "g++", "clang++", "c++")
         strict = ["-Wall", "-Wextra", *(["-Werror"] if os.environ.get("GEOOPS_WERROR") == "1" else [])]
-        return [cxx, "-std=c++20", "-O3", *ISAS[isa], *HOST_FLAGS, *strict, *DEFINES], [cxx, "-shared", "-Wl,--as-needed"]
+        return [cxx, "-std=c++20", "-O3", "-fwrapv", *ISAS[isa], *HOST_FLAGS, *strict, *DEFINES], [cxx, "-shared", "-Wl,--as-needed"]
 
     def cuda_commands(self, work: Path) -> tuple[list[str], list[str]]:
         """Does the same for CUDA, after making the stub."""
@@ -179,7 +180,8 @@ def library(device: str, *patterns: str) -> Extension:
 libraries = []
 if NATIVE != "0":
     isas = ISAS if platform.machine() in ("x86_64", "AMD64") else {"": []}
-    isas = [isa for isa in isas if isa.strip("_") in os.environ.get("GEOOPS_ISAS", " ".join(isas))]
+    wanted = os.environ.get("GEOOPS_ISAS", "baseline avx2 avx512").split()
+    isas = [isa for isa in isas if (isa.removeprefix("_") or "baseline") in wanted]
     libraries += [library(f"cpu{isa}", "csrc/registration.cpp", "csrc/cpu/*.cpp") for isa in isas]
     if os.environ.get("GEOOPS_CUDA") != "0" and (os.environ.get("NVCC") or shutil.which("nvcc")):
         libraries.append(library("cuda", "csrc/cuda/*.cu"))

@@ -59,7 +59,7 @@ std::tuple<Tensor, Tensor> edge_attention(const Tensor& logits_, const Tensor& v
           most = if_better<true>(value, most, value, most);
         }
     });
-    for (acc_t& most : top) most = std::isinf(most) ? acc_t(0) : most;
+    for (acc_t& most : top) most = most == worst<true, acc_t>() ? acc_t(0) : most;
     for_targets(op, "dst", dst, n, 1, heads * (channels + 8), false, [&](int64_t, int64_t, const Listed& some) {
       std::vector<acc_t> room(kListed * heads + Lanes<acc_t>::count);
       add_rows(some, pl, pv, s, top.data(), pt, po, room.data(), heads, channels);

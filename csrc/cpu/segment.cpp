@@ -12,7 +12,7 @@ namespace {
 // The segment that begins at x, reduced into out, W channels of it.
 template <typename Reduce, int W, typename scalar_t>
 void reduce_block(const scalar_t* x, scalar_t* out, int64_t count, int64_t inner) {
-  using acc_t = accumulator_t<scalar_t>;
+  using acc_t = wide_t<scalar_t>;
   acc_t kept[W];
   for (int c = 0; c < W; ++c) kept[c] = static_cast<acc_t>(Reduce::start);
   for (int64_t e = 0; e < count; ++e)
@@ -23,7 +23,7 @@ void reduce_block(const scalar_t* x, scalar_t* out, int64_t count, int64_t inner
 // One channel: sixteen partial results side by side, in an order that is the same everywhere.
 template <typename Reduce, typename scalar_t>
 scalar_t reduce_line(const scalar_t* x, int64_t count) {
-  using acc_t = accumulator_t<scalar_t>;
+  using acc_t = wide_t<scalar_t>;
   constexpr int W = 16;
   acc_t result = static_cast<acc_t>(Reduce::start);
   int64_t e = 0;

@@ -68,7 +68,7 @@ struct Sizes {
   int64_t outer, edges, n, inner;
 };
 
-// Fills `top` with the maximum over the entries of each target, 0 where that is infinite, and `sum` with the sum of the
+// Fills `top` with the maximum over the entries of each target, 0 where that is -inf, and `sum` with the sum of the
 // exponentials relative to it. Returns whether all indices are in bounds.
 template <typename scalar_t, typename acc_t>
 bool top_and_sum(const char* op, const scalar_t* x, const Tensor& index, acc_t* top, acc_t* sum, const Sizes& z,
@@ -80,7 +80,7 @@ bool top_and_sum(const char* op, const scalar_t* x, const Tensor& index, acc_t* 
                                       for (int64_t o = first; o < last; ++o)
                                         raise_top(some, x + o * z.edges * z.inner, top + o * z.n * z.inner, z.inner);
                                     });
-  for (int64_t i = 0; i < entries; ++i) top[i] = std::isinf(top[i]) ? acc_t(0) : top[i];
+  for (int64_t i = 0; i < entries; ++i) top[i] = top[i] == worst<true, acc_t>() ? acc_t(0) : top[i];
   for_targets(op, "index", index, z.n, z.outer, 8 * z.inner, false,
               [&](int64_t first, int64_t last, const Listed& some) {
                 std::vector<acc_t> room = room_for<acc_t>(z.inner);
@@ -143,7 +143,7 @@ Tensor scatter_logsumexp(const Tensor& x_, const Tensor& index_, int64_t n, bool
     auto *pt = top.mutable_data_ptr<acc_t>(), *ps = sum.mutable_data_ptr<acc_t>();
     top_and_sum(op, x.const_data_ptr<scalar_t>(), index, pt, ps, z, check);
     for_ranges(z.outer * n * z.inner, 16, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) ps[i] = pt[i] + std::log(ps[i]);
+      for (int64_t i = begin; i < end; ++i) ps[i] = std::isinf(pt[i]) ? pt[i] : pt[i] + std::log(ps[i]);
     });
   });
   return wide == type ? sum : torch::stable::to(sum, type);

@@ -11,7 +11,7 @@ from ._reduce import Size, _expand, _scatter_sum_torch, _trusted, _wide, gather,
 def _top(x: Tensor, index: Tensor, n: int) -> Tensor:
     top = x.new_full((x.shape[0], n, x.shape[2]), -torch.inf)
     top = top.scatter_reduce_(1, _expand(index, x), x, "amax")
-    return torch.where(top.isinf(), 0, top)
+    return torch.where(top == -torch.inf, 0, top)
 
 
 def _scatter_softmax_torch(x: Tensor, index: Tensor, n: int, check: bool) -> Tensor:
@@ -26,7 +26,8 @@ def _scatter_logsumexp_torch(x: Tensor, index: Tensor, n: int, check: bool) -> T
     wide = x.to(_wide(x.dtype))
     top = _top(wide, index, n)
     power = (wide - top.index_select(1, index)).exp()
-    return (top + _scatter_sum_torch(power, index, n, False).log()).to(x.dtype)
+    total = top + _scatter_sum_torch(power, index, n, False).log()
+    return torch.where(top == torch.inf, top, total).to(x.dtype)
 
 
 def _softmax_backward_torch(y: Tensor, g: Tensor, index: Tensor, n: int) -> Tensor:

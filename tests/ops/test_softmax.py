@@ -42,6 +42,8 @@ def test_nothing_overflows(device, dtype):
     assert out[:4].tolist() == [0.5, 0.5, 0, 0]
     assert out[4].isnan()
     assert out[5] == 1
+    total = scatter_logsumexp(x, index)
+    torch.testing.assert_close(total, torch.stack([x[:4].logsumexp(0), x[4], x[5]]))
     assert (
         scatter_softmax(torch.full((2,), -torch.inf, device=device), torch.zeros(2, dtype=torch.long, device=device)).isnan().all()
     )
