@@ -124,7 +124,8 @@ class BuildNative(build_ext):
         """Returns the beginnings of the commands that compile a file and link the library."""
         cxx = compiler("CXX", "g++", "clang++", "c++")
         strict = ["-Wall", "-Wextra", *(["-Werror"] if os.environ.get("GEOOPS_WERROR") == "1" else [])]
-        return [cxx, "-std=c++20", "-O3", "-fwrapv", *ISAS[isa], *HOST_FLAGS, *strict, *DEFINES], [cxx, "-shared", "-Wl,--as-needed"]
+        flags = ["-std=c++20", "-O3", "-fwrapv", *ISAS[isa], *HOST_FLAGS, *strict, *DEFINES]
+        return [cxx, *flags], [cxx, "-shared", "-Wl,--as-needed"]
 
     def cuda_commands(self, work: Path) -> tuple[list[str], list[str]]:
         """Does the same for CUDA, after making the stub."""

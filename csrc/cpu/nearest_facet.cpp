@@ -1,4 +1,7 @@
 // The nearest segment or triangle of many, for many points: exact, by a tree of boxes around the facets.
+// Without fused operations, as numpy computes in geometry/_nearest.py: results have the same bits.
+#pragma GCC optimize("fp-contract=off")
+
 #include "parallel.h"
 
 #include <array>

@@ -23,10 +23,10 @@ def singular_value_map(F: Float[Tensor, "*batch d d"], f: Callable[[Tensor], Ten
     + \frac{y_i - y_j}{\sigma_i - \sigma_j}\,\frac{P + P^T}{2} + \frac{y_i + y_j}{\sigma_i + \sigma_j}\,\frac{P - P^T}{2}
     \quad (i \ne j)$$
 
-    where the quotients are replaced by their limit $\partial_i y_i - \partial_j y_i$ at values that are equal, or both zero,
-    up to the cube root of the rounding error; the mean of both limits leaves an error of its square, 4e-11 in float64 and
-    2e-5 in float32. So the first derivative is right everywhere that there is one. Higher derivatives are right where the
-    values are further apart than that.
+    where the first quotient is replaced by its limit $\partial_i y_i - \partial_j y_i$ at values that differ by less than the
+    cube root of the rounding error relative to their mean, which leaves an error of its square, 4e-11 in float64 and 2e-5 in
+    float32, and the second by its limit where both values are zero. So the first derivative is right everywhere that there
+    is one. Higher derivatives are right where the values are further apart than that.
 
     Args:
         F: matrices of size d = 2 or 3, float32 or float64.
@@ -62,16 +62,17 @@ def _quotients(sigma: Tensor, y: Tensor, f: Callable[[Tensor], Tensor]) -> tuple
     _, pull, *_ = torch.func.vjp(f, sigma)
     units = torch.eye(sigma.shape[-1], dtype=sigma.dtype, device=sigma.device)
     jacobian = torch.stack([pull(unit.expand(sigma.shape).contiguous())[0] for unit in units], -2)
-    limit = diagonal(jacobian)[..., None] - jacobian
-    limit = (limit + limit.mT) / 2
-    near = sigma.detach()[..., :1, None] * torch.finfo(sigma.dtype).eps ** (1 / 3)
+    own, cross = diagonal(jacobian), jacobian + jacobian.mT
+    own = own[..., :, None] + own[..., None, :]
     row, column, s, t = y[..., None, :], y[..., :, None], sigma[..., None, :], sigma[..., :, None]
-    return _quotient(column - row, t - s, limit, near), _quotient(column + row, t + s, limit, near)
-
-
-def _quotient(above: Tensor, below: Tensor, limit: Tensor, near: Tensor) -> Tensor:
-    small = below.detach().abs() <= near
-    return torch.where(small, limit, above / torch.where(small, 1.0, below))
+    gap, total = t - s, t + s
+    eps = torch.finfo(sigma.dtype).eps
+    tie = 16 * eps * sigma.detach().abs().amax(-1)[..., None, None]  # what rounding leaves of equal values
+    near = gap.detach().abs() <= torch.maximum(eps ** (1 / 3) * total.detach().abs() / 2, tie)
+    opposite = total.detach().abs() <= tie
+    even = torch.where(near, (own - cross) / 2, (column - row) / torch.where(near, 1.0, gap))
+    odd = torch.where(opposite, (own + cross) / 2, (column + row) / torch.where(opposite, 1.0, total))
+    return even, odd
 
 
 def _map_torch(F: Tensor, y: Tensor, U: Tensor, V: Tensor, even: Tensor, odd: Tensor) -> Tensor:

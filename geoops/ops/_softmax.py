@@ -26,6 +26,7 @@ def scatter_softmax(
     to any order. Arguments and errors are those of `scatter`; the result has the shape of src.
 
     Example:
+        >>> import torch
         >>> scatter_softmax(torch.tensor([0.0, 0.0, 7.0]), torch.tensor([0, 0, 1]))
         tensor([0.5000, 0.5000, 1.0000])
     """
@@ -45,6 +46,7 @@ def scatter_log_softmax(
     r"""Returns the logarithm of `scatter_softmax`, $x_e - \log \sum_f \exp x_f$, without its underflow.
 
     Example:
+        >>> import torch
         >>> scatter_log_softmax(torch.tensor([0.0, 0.0, 7.0]), torch.tensor([0, 0, 1]))
         tensor([-0.6931, -0.6931,  0.0000])
     """
@@ -67,6 +69,7 @@ def scatter_logsumexp(
     Arguments and errors are those of `scatter`.
 
     Example:
+        >>> import torch
         >>> scatter_logsumexp(torch.tensor([0.0, 0.0, 7.0]), torch.tensor([0, 0, 1]))
         tensor([0.6931, 7.0000])
     """
