@@ -60,7 +60,7 @@ def test_the_plain_path_passes_the_same_tests():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1500,
     )
     assert done.returncode == 0, done.stdout
 
