@@ -20,7 +20,7 @@ struct Problem {
 // G neighbouring threads share a query, and each keeps C of its channels in registers: G, 2G, ... apart, so that they
 // read shared memory side by side.
 template <typename scalar_t, int C, int G>
-__global__ void __launch_bounds__(kWorkers, 1) attend_tiles(Problem<scalar_t> p) {
+__global__ void __launch_bounds__(kWorkers, 3) attend_tiles(Problem<scalar_t> p) {
   constexpr int kQueries = kWorkers / G, kChannels = C * G;
   __shared__ scalar_t keys[kTile][kChannels], values[kTile][kChannels], y[kTile][kDims], normal[kTile][kDims],
       offset[kTile];
