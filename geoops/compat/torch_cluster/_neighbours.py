@@ -55,16 +55,8 @@ def knn_graph(
 ) -> Tensor:
     """Returns the edges that join each point with its k nearest, with `geoops.ops.knn_graph`.
 
-    Args:
-        x: points (points, dim), or (points,) on a line.
-        k: number of neighbours.
-        batch: example of each point, in ascending order.
-        loop: whether a point is its own neighbour.
-        flow: "source_to_target" puts neighbours in row 0, "target_to_source" in row 1.
-        cosine, num_workers, batch_size: as in `knn`.
-
-    Raises:
-        TypeError, ValueError: as in `geoops.ops.knn_graph`.
+    With loop a point is its own neighbour. flow "source_to_target" puts neighbours in row 0, "target_to_source" in row 1.
+    Other arguments and errors are those of `knn`.
     """
     if x.numel() == 0:
         return _none(x)
@@ -83,16 +75,8 @@ def radius(
 ) -> Tensor:
     """Returns, for each point of y, the points of x at a distance of at most r, with `geoops.ops.radius`.
 
-    Args:
-        x, y, batch_x, batch_y, num_workers, batch_size: as in `knn`.
-        r: radius.
-        max_num_neighbors: largest number of neighbours of one point; the nearest are kept.
-
-    Returns:
-        Numbers of points of y in row 0 and of their neighbours in row 1, in the order of y, then of the distance.
-
-    Raises:
-        TypeError, ValueError: as in `geoops.ops.radius`.
+    Of more than max_num_neighbors neighbours of one point the nearest are kept. Pairs are ordered as in `knn`, whose other
+    arguments and errors these are.
     """
     if x.numel() == 0 or y.numel() == 0:
         return _none(x)
@@ -112,13 +96,8 @@ def radius_graph(
 ) -> Tensor:
     """Returns the edges that join points at a distance of at most r, with `geoops.ops.radius_graph`.
 
-    Args:
-        x, batch, loop, flow, num_workers, batch_size: as in `knn_graph`.
-        r: radius.
-        max_num_neighbors: largest number of neighbours of one point besides itself; the nearest are kept.
-
-    Raises:
-        TypeError, ValueError: as in `geoops.ops.radius_graph`.
+    Of more than max_num_neighbors neighbours of one point the nearest are kept. Other arguments and errors are those of
+    `knn_graph`.
     """
     if x.numel() == 0:
         return _none(x)
@@ -129,13 +108,8 @@ def radius_graph(
 def nearest(x: Tensor, y: Tensor, batch_x: Tensor | None = None, batch_y: Tensor | None = None) -> Tensor:
     """Returns, for each point of x, the number of the nearest point of y, with `geoops.ops.nearest`.
 
-    Args:
-        x: points whose neighbours are sought, (points, dim), or (points,) on a line.
-        y: points among which they are sought.
-        batch_x, batch_y: as in `knn`.
-
-    Raises:
-        TypeError, ValueError: as in `geoops.ops.nearest`.
+    Here x are the points whose neighbours are sought. Other arguments and errors are those of `knn`; it is a ValueError, too,
+    if a point of x has no points of y in its example.
     """
     x, y = as_points(x), as_points(y)
     return ops.nearest(x, y, *_both(x, y, batch_x, batch_y))

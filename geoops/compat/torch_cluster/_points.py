@@ -47,14 +47,17 @@ def fps(
     """
     x = as_points(src.flatten(1) if src.ndim > 2 else src).detach()
     batch = batch if ptr is None else from_ptr(ptr, x.device)
-    if not isinstance(ratio, Tensor) or ratio.numel() == 1:
-        return ops.fps(x, batch, ratio=0.5 if ratio is None else float(ratio), random_start=random_start)
+    if isinstance(ratio, Tensor):
+        # 0.2 in 32 bits is a little more than 0.2, and of 15 points it would take 4
+        shares = [round(share, 7) for share in ratio.flatten().tolist()]
+    else:
+        shares = [0.5 if ratio is None else float(ratio)]
+    if len(shares) == 1:
+        return ops.fps(x, batch, ratio=shares[0], random_start=random_start)
     if batch is None:
-        raise ValueError(f"fps: expected one ratio without batch and ptr, got {ratio.numel()}")
-    chosen = []
-    for example, share in enumerate(ratio.tolist()):
-        members = (batch == example).nonzero().flatten()
-        chosen.append(members[ops.fps(x[members], ratio=share, random_start=random_start)])
+        raise ValueError(f"fps: expected one ratio without batch and ptr, got {len(shares)}")
+    members = [(batch == example).nonzero().flatten() for example in range(len(shares))]
+    chosen = [of[ops.fps(x[of], ratio=r, random_start=random_start)] for of, r in zip(members, shares, strict=True)]
     return torch.cat(chosen)
 
 

@@ -49,7 +49,7 @@ def random_walk(
     elif (row.diff() < 0).any():
         raise ValueError("random_walk: expected row in ascending order with coalesced=False; sort the edges by it")
     rowptr = torch.searchsorted(row, torch.arange(n + 1, device=row.device))
-    nodes, edges = walk(rowptr, col, start.long(), walk_length, p, q)
+    nodes, edges = walk(rowptr, col, start.long(), walk_length, float(p), float(q))
     return (nodes, edges) if return_edge_indices else nodes
 
 

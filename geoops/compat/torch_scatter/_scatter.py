@@ -78,14 +78,9 @@ def scatter(
     dim_size: int | None = None,
     reduce: str = "sum",
 ) -> Tensor:
-    """Reduces the entries of each target with `scatter_sum` and its relatives, without positions.
+    """Reduces as `scatter_sum`, or the function that reduce names: "sum" or "add", "mul", "mean", "min" or "max".
 
-    Args:
-        src, index, dim, out, dim_size: as in `scatter_sum`.
-        reduce: "sum" or "add", "mul", "mean", "min" or "max".
-
-    Raises:
-        TypeError, ValueError, IndexError: as in `scatter_sum`, or there is no such reduction.
+    Other arguments and errors are those of `scatter_sum`; positions of minima and maxima are not returned.
 
     Example:
         >>> scatter(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1, 0, 1]), reduce="max")

@@ -1,6 +1,6 @@
 """Reductions by an ascending index."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -23,7 +23,8 @@ def segment_sum_coo(src: Tensor, index: Tensor, out: Tensor | None = None, dim_s
         TypeError, ValueError: a dtype or a shape does not fit, or index does not ascend.
         IndexError: an index is negative or not less than the number of targets.
     """
-    result = ops.segment_coo(src, spread(src, index), targets("segment_sum_coo", src, index.ndim - 1, out, dim_size))
+    n = targets("segment_sum_coo", src, index.ndim - 1, out, dim_size)
+    result = _reduce("sum", src, spread(src, index), n)
     return result if out is None else out.add_(result)
 
 
@@ -40,8 +41,8 @@ def segment_mean_coo(src: Tensor, index: Tensor, out: Tensor | None = None, dim_
     n = targets("segment_mean_coo", src, index.ndim - 1, out, dim_size)
     index = spread(src, index)
     if out is None:
-        return ops.segment_coo(src, index, n, "mean")
-    return mean_into(out, ops.segment_coo(src, index, n), ops.segment_coo(torch.ones_like(src), index, n))
+        return _reduce("mean", src, index, n)
+    return mean_into(out, _reduce("sum", src, index, n), _reduce("sum", torch.ones_like(src), index, n))
 
 
 def segment_min_coo(src: Tensor, index: Tensor, out: Tensor | None = None, dim_size: int | None = None) -> tuple[Tensor, Tensor]:
@@ -59,14 +60,9 @@ def segment_max_coo(src: Tensor, index: Tensor, out: Tensor | None = None, dim_s
 
 
 def segment_coo(src: Tensor, index: Tensor, out: Tensor | None = None, dim_size: int | None = None, reduce: str = "sum") -> Tensor:
-    """Reduces the entries of each target with `segment_sum_coo` and its relatives, without positions.
+    """Reduces as `segment_sum_coo`, or the function that reduce names: "sum" or "add", "mean", "min" or "max".
 
-    Args:
-        src, index, out, dim_size: as in `segment_sum_coo`.
-        reduce: "sum" or "add", "mean", "min" or "max".
-
-    Raises:
-        TypeError, ValueError, IndexError: as in `segment_sum_coo`, or there is no such reduction.
+    Other arguments and errors are those of `segment_sum_coo`; positions of minima and maxima are not returned.
 
     Example:
         >>> segment_coo(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 0, 2]))
@@ -106,6 +102,10 @@ def _extremum(
     n = targets(f"segment_{reduce}_coo", src, dim, out, dim_size)
     value, arg = ops.segment_coo(src, spread(src, index), n, reduce, return_arg=True)
     return (value, arg) if out is None else extremum_into(out, value, arg, src.shape[dim], reduce == "max")
+
+
+def _reduce(reduce: Literal["sum", "mean"], src: Tensor, index: Tensor, n: int | None) -> Tensor:
+    return cast(Tensor, ops.segment_coo(src, index, n, reduce))
 
 
 def spread(src: Tensor, index: Tensor) -> Tensor:

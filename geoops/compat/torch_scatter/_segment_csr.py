@@ -48,14 +48,9 @@ def segment_max_csr(src: Tensor, indptr: Tensor, out: Tensor | None = None) -> t
 
 
 def segment_csr(src: Tensor, indptr: Tensor, out: Tensor | None = None, reduce: str = "sum") -> Tensor:
-    """Reduces each segment, without positions; an out that is given is overwritten.
+    """Reduces as `segment_sum_csr`, or the function that reduce names: "sum" or "add", "mean", "min" or "max".
 
-    Args:
-        src, indptr, out: as in `segment_sum_csr`.
-        reduce: "sum" or "add", "mean", "min" or "max".
-
-    Raises:
-        TypeError, ValueError, IndexError: as in `segment_sum_csr`, or there is no such reduction.
+    Other arguments and errors are those of `segment_sum_csr`; positions of minima and maxima are not returned.
 
     Example:
         >>> import torch

@@ -47,7 +47,7 @@ def scatter_logsumexp(
     total = ops.scatter_logsumexp(src, spread(src, index, dim), dim, targets("scatter_logsumexp", src, dim, out, dim_size))
     if out is None:
         return total.masked_fill(total == -torch.inf, 0)
-    return out.copy_(torch.logaddexp(out, total))
+    return out.copy_(torch.logaddexp(out.clone(), total))
 
 
 def scatter_softmax(src: Tensor, index: Tensor, dim: int = -1, dim_size: int | None = None) -> Tensor:
