@@ -57,7 +57,14 @@ def reference(src, index, dim, n, reduce):
 
 REDUCE = ["sum", "add", "mean", "mul", "min", "max"]
 # shape of src, shape of index, dim
-LAYOUTS = [((7,), (7,), 0), ((7, 3), (7,), 0), ((2, 7, 3), (7,), 1), ((2, 7), (2, 7), -1), ((3, 7, 2), (3, 7), 1), ((4, 5), (4, 1), 1)]
+LAYOUTS = [
+    ((7,), (7,), 0),
+    ((7, 3), (7,), 0),
+    ((2, 7, 3), (7,), 1),
+    ((2, 7), (2, 7), -1),
+    ((3, 7, 2), (3, 7), 1),
+    ((4, 5), (4, 1), 1),
+]
 
 
 @pytest.mark.parametrize("reduce", REDUCE)
