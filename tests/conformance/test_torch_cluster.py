@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoops.compat import torch_cluster as ours
 
 theirs = pytest.importorskip("torch_cluster")
+
+thorough = settings(max_examples=150, deadline=None, derandomize=True)
 
 
 @st.composite
@@ -29,6 +31,7 @@ def pairs(edges):
     return set(found)
 
 
+@thorough
 @given(clouds(), st.integers(1, 6), st.booleans())
 def test_knn(cloud, k, batched):
     x, batch_x, y, batch_y = cloud
@@ -40,6 +43,7 @@ def test_knn(cloud, k, batched):
             assert pairs(ours.knn_graph(*arguments)) == pairs(theirs.knn_graph(*arguments))
 
 
+@thorough
 @given(clouds(), st.floats(0.01, 1.5), st.booleans())
 def test_radius(cloud, r, batched):
     x, batch_x, y, batch_y = cloud
@@ -51,6 +55,7 @@ def test_radius(cloud, r, batched):
             assert pairs(ours.radius_graph(*arguments)) == pairs(theirs.radius_graph(*arguments))
 
 
+@thorough
 @given(clouds(), st.booleans())
 def test_nearest(cloud, batched):
     x, batch_x, y, batch_y = cloud
@@ -59,6 +64,7 @@ def test_nearest(cloud, batched):
     assert torch.equal(ours.nearest(x, y, *batches), theirs.nearest(x, y, *batches))
 
 
+@thorough
 @given(clouds(), st.sampled_from([0.25, 0.5, 0.75, 1.0]))
 def test_fps(cloud, ratio):
     x, batch, *_ = cloud
@@ -70,6 +76,7 @@ def test_fps(cloud, ratio):
     assert torch.equal(ours.fps(x, batch, share, False), theirs.fps(x, batch, share, False))
 
 
+@thorough
 @given(clouds(), st.floats(0.05, 1.0))
 def test_grid_cluster(cloud, side):
     x = cloud[0]
@@ -79,6 +86,7 @@ def test_grid_cluster(cloud, side):
     assert torch.equal(ours.grid_cluster(x, size, start, end), theirs.grid_cluster(x, size, start, end))
 
 
+@thorough
 @given(st.integers(1, 20), st.integers(0, 2**16))
 def test_walks_where_there_is_no_choice(n, seed):
     col = torch.randint(n, (n,), generator=torch.Generator().manual_seed(seed))
@@ -90,6 +98,7 @@ def test_walks_where_there_is_no_choice(n, seed):
             assert torch.equal(mine, other)
 
 
+@thorough
 @given(st.integers(1, 20), st.floats(0.1, 6.0), st.integers(0, 2**16))
 def test_numbers_of_samples(n, size, seed):
     degree = torch.randint(6, (n,), generator=torch.Generator().manual_seed(seed))
@@ -99,6 +108,7 @@ def test_numbers_of_samples(n, size, seed):
     assert torch.equal(*counts)
 
 
+@thorough
 @given(st.integers(2, 30), st.integers(0, 2**16))
 def test_matchings_are_alike(n, seed):
     row, col = torch.randint(n, (2, 3 * n), generator=torch.Generator().manual_seed(seed))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from geoops.compat import torch_scatter as ours
@@ -11,6 +11,7 @@ theirs = pytest.importorskip("torch_scatter")
 
 FLOATS = [torch.float32, torch.float64]
 TOLERANCE = {torch.float32: {"rtol": 1e-5, "atol": 1e-5}, torch.float64: {"rtol": 1e-9, "atol": 1e-9}}
+thorough = settings(max_examples=150, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**16)
 sides = st.lists(st.integers(1, 3), max_size=2)
 
@@ -61,6 +62,7 @@ REDUCE = ["sum", "add", "mean", "mul", "min", "max"]
 
 
 @pytest.mark.parametrize("reduce", REDUCE)
+@thorough
 @given(case=cases([*FLOATS, torch.int32, torch.int64]), sized=st.booleans())
 def test_scatter(reduce, case, sized):
     src, index, dim, n = case
@@ -70,6 +72,7 @@ def test_scatter(reduce, case, sized):
 
 
 @pytest.mark.parametrize("reduce", REDUCE)
+@thorough
 @given(case=cases([*FLOATS, torch.int64]), seed=seeds)
 def test_scatter_into_out(reduce, case, seed):
     src, index, dim, n = case
@@ -80,6 +83,7 @@ def test_scatter_into_out(reduce, case, seed):
 
 
 @pytest.mark.parametrize("reduce", [r for r in REDUCE if r != "mul"])
+@thorough
 @given(case=cases([*FLOATS, torch.int64], ascending=True), sized=st.booleans())
 def test_segment_coo(reduce, case, sized):
     src, index, _, n = case
@@ -89,6 +93,7 @@ def test_segment_coo(reduce, case, sized):
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean"])
+@thorough
 @given(case=cases(FLOATS, ascending=True), seed=seeds)
 def test_segment_coo_into_out(reduce, case, seed):
     src, index, dim, n = case
@@ -99,6 +104,7 @@ def test_segment_coo_into_out(reduce, case, seed):
 
 
 @pytest.mark.parametrize("reduce", [r for r in REDUCE if r != "mul"])
+@thorough
 @given(case=cases([*FLOATS, torch.int64], ascending=True), into=st.booleans())
 def test_segment_csr(reduce, case, into):
     src, index, dim, n = case
@@ -111,6 +117,7 @@ def test_segment_csr(reduce, case, into):
     same("segment_csr", src, ptr, reduce=reduce, **options)
 
 
+@thorough
 @given(case=cases([*FLOATS, torch.int64], ascending=True), seed=seeds)
 def test_gathers(case, seed):
     src, index, dim, n = case
@@ -126,6 +133,7 @@ def test_gathers(case, seed):
     same("gather_coo", values, whole, out=torch.zeros_like(src))
 
 
+@thorough
 @given(case=cases(FLOATS))
 def test_softmax_and_its_relatives(case):
     src, index, dim, n = case
@@ -135,6 +143,7 @@ def test_softmax_and_its_relatives(case):
     same("scatter_logsumexp", src, index, dim, gradients=False)
 
 
+@thorough
 @given(case=cases(FLOATS), unbiased=st.booleans())
 def test_std(case, unbiased):
     src, index, dim, n = case

@@ -19,7 +19,7 @@ def neighbor_sampler(start: Tensor, rowptr: Tensor, size: float) -> Tensor:
         IndexError: a node does not exist.
 
     Example:
-        >>> neighbor_sampler(torch.tensor([1]), torch.tensor([0, 2, 3]), 2)
+        >>> neighbor_sampler(torch.tensor([1]), torch.tensor([0, 2, 3]), 2.0)
         tensor([2])
     """
     check_vector("neighbor_sampler", "start", start)
