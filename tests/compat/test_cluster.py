@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from geoops import ops
+from geoops.compat import pyg_lib
 from geoops.compat import torch_cluster as tc
 
 SIGNATURES = {
@@ -103,6 +104,19 @@ def test_fps_by_pointers_and_ratios(device):
     assert torch.equal(several[:3], expected[:3])
     assert batch[several].bincount(minlength=3).tolist() == [3, 0, 5]
     assert tc.fps(x, batch).shape == (8 + 8 + 5,)
+
+
+def test_examples_by_pointers(device):
+    x, batch = points(torch.float32, device)
+    ptr = torch.tensor([0, 15, 30, 40], device=device)
+    assert torch.equal(pyg_lib.ops.knn(x, x, ptr, ptr, 3), tc.knn(x, x, 3, batch, batch))
+    for y in (x, x.clone()):  # points of their own, and points that only look the same
+        pairs = pyg_lib.ops.radius(x, y, ptr, ptr, 0.5, 4, 1, True)
+        assert torch.equal(pairs, tc.radius_graph(x, 0.5, batch, False, 4, "target_to_source"))
+    assert torch.equal(pyg_lib.ops.radius(x, x, ptr, ptr, 0.5, 4), tc.radius(x, x, 0.5, batch, batch, 4))
+    assert pyg_lib.ops.radius(x[:0], x, None, None, 0.5, 4, 1, True).shape == (2, 0)
+    with pytest.raises(ImportError, match="pyg-lib"):
+        pyg_lib.sampler.neighbor_sample()
 
 
 def random_graph(n, edges, device):

@@ -257,6 +257,8 @@ def test_bad_input(unchecked):
         ts.scatter_mean(src, index, out=torch.zeros(2, 3))
     with pytest.raises(ValueError, match="out"):
         ts.gather_csr(src[:1], torch.tensor([0, 3]), torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="dim"):
+        ts.scatter_sum(src, index, 1, src)
     with pytest.raises(ValueError, match="ascend"):
         ts.segment_coo(src, index.flip(0))
     for function in (ts.scatter, ts.segment_coo, ts.segment_csr):

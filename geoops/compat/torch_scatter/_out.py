@@ -14,7 +14,7 @@ def check_out(op: str, out: Tensor, dtype: torch.dtype, shape: tuple[int, ...]) 
 
 def targets(op: str, src: Tensor, dim: int, out: Tensor | None, dim_size: int | None) -> int | None:
     """Returns the number of targets, which out decides where it is given."""
-    if out is None:
+    if out is None or not -src.ndim <= dim < src.ndim:  # geoops.ops refuses such a dim
         return dim_size
     shape = list(src.shape)
     if out.ndim == src.ndim:
