@@ -75,11 +75,11 @@ __global__ void __launch_bounds__(kMostThreads) take_samples(Samples<T> z) {
     T* const most = z.most + low + s;
     int32_t* const where = z.where + low + s;
     Best<T> chosen{0, static_cast<int32_t>(begin), -1};
+    __syncthreads();  // until the block has read the best of the example before
     if (z.priority) {
       chosen = none;
       for (int64_t i = begin + threadIdx.x; i < end; i += blockDim.x)
         chosen.meet({z.priority[i], static_cast<int32_t>(i), -1});
-      __syncthreads();  // until the example before has been read
       chosen = best_of_block(chosen, none, shared[1]);
     }
     for (int64_t i = first; i < last; ++i) {
@@ -112,7 +112,8 @@ __global__ void __launch_bounds__(kMostThreads) take_samples(Samples<T> z) {
           mine.meet_warp();
           if (lane == owner) most[chunk] = mine.square, where[chunk] = mine.place;
         }
-        if (there) best.meet({most[chunk], static_cast<int32_t>(tree.number[where[chunk]]), where[chunk]});
+        if (there && most[chunk] >= best.square)
+          best.meet({most[chunk], static_cast<int32_t>(tree.number[where[chunk]]), where[chunk]});
       }
       if (i + 1 < last) chosen = best_of_block(best, none, shared[(i - first) % 2]);
     }
