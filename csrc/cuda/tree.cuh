@@ -135,10 +135,14 @@ __global__ void join_nodes(Tree<T> tree, int64_t level) {
   }
 }
 
+inline void call_torch(const char* name, const char* overload, StableIValue* stack) {
+  TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(name, overload, stack, TORCH_ABI_VERSION));
+}
+
 inline Tensor running_sum(const Tensor& x) {
   StableIValue stack[3]{torch::stable::detail::from(x), torch::stable::detail::from(int64_t{0}),
                         torch::stable::detail::from(std::optional<ScalarType>())};
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher("aten::cumsum", "", stack, TORCH_ABI_VERSION));
+  call_torch("aten::cumsum", "", stack);
   return torch::stable::detail::to<Tensor>(stack[0]);
 }
 
@@ -150,7 +154,7 @@ Tensor order_along_curve(const char* op, const Tensor& x, const std::optional<Te
   const int64_t count = x.size(0), corners = x.size(1), dim = x.size(2);
   StableIValue ends[3]{from(torch::stable::view(x, {count * corners, dim})), from(std::optional<int64_t>(0)),
                        from(false)};
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher("aten::aminmax", "", ends, TORCH_ABI_VERSION));
+  call_torch("aten::aminmax", "", ends);
   const Tensor low = to<Tensor>(ends[0]), high = to<Tensor>(ends[1]);
   const Tensor key = torch::stable::new_empty(x, {count}, ScalarType::Long);
   int bits = kBits;
@@ -159,7 +163,7 @@ Tensor order_along_curve(const char* op, const Tensor& x, const std::optional<Te
   launch_for(op, find_keys<T>, count, x, data<T>(x), count, corners, dim, data<T>(low), data<T>(high),
              batch ? data<int64_t>(*batch) : nullptr, bits, data<int64_t>(key));
   StableIValue sorted[4]{from(key), from(std::optional<bool>(true)), from(int64_t{0}), from(false)};
-  STABLE_TORCH_ERROR_CODE_CHECK(torch_call_dispatcher("aten::sort", "stable", sorted, TORCH_ABI_VERSION));
+  call_torch("aten::sort", "stable", sorted);
   const Tensor values = to<Tensor>(sorted[0]);
   return to<Tensor>(sorted[1]);
 }
