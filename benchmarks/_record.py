@@ -29,6 +29,7 @@ PACKAGES = (
     "gmsh",
     "pyvista",
     "torch-scatter",
+    "torch-cluster",
 )
 
 

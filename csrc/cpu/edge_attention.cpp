@@ -12,15 +12,15 @@ namespace {
 template <typename scalar_t, typename acc_t, typename index_t>
 GEOOPS_INLINE void add_rows(const Listed& some, const scalar_t* logits, const scalar_t* v, const index_t* src,
                             const acc_t* top, acc_t* total, acc_t* out, acc_t* room, int64_t heads, int64_t channels) {
-  const int64_t inner = heads * channels;
+  const int64_t inner = heads * channels, ahead = rows_ahead<scalar_t>(inner);
   for (int64_t k = 0; k < some.count; ++k)
     for (int64_t h = 0; h < heads; ++h)
       room[k * heads + h] = static_cast<acc_t>(logits[some.edge[k] * heads + h]) - top[some.target[k] * heads + h];
   exp_all(room, some.count * heads);
   for (int64_t k = 0; k < some.count; ++k) {
-    if (k + kPrefetch < some.count) {
-      prefetch_row(v + src[some.edge[k + kPrefetch]] * inner, inner);
-      prefetch_row(out + some.target[k + kPrefetch] * inner, inner);
+    if (k + ahead < some.count) {
+      prefetch_row(v + src[some.edge[k + ahead]] * inner, inner);
+      prefetch_row(out + some.target[k + ahead] * inner, inner);
     }
     for (int64_t h = 0; h < heads; ++h) {
       const acc_t weight = room[k * heads + h];

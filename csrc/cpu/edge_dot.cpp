@@ -28,7 +28,7 @@ Tensor edge_dot(const Tensor& x_, const Tensor& y_, const Tensor& src_, const Te
   using torch::stable::contiguous;
   const Tensor x = contiguous(x_), y = contiguous(y_), src = contiguous(src_), dst = contiguous(dst_);
   const int64_t edges = src.numel(), heads = x.size(1), channels = x.size(2), inner = heads * channels;
-  Tensor out = torch::stable::new_empty(x, {edges, heads});
+  Tensor out = in_large_pages(torch::stable::new_empty(x, {edges, heads}));
   dispatch("edge_dot", x.scalar_type(), src.scalar_type(), [&]<typename scalar_t, typename index_t>() {
     const auto *s = src.const_data_ptr<index_t>(), *d = dst.const_data_ptr<index_t>();
     if (check) {
@@ -37,11 +37,18 @@ Tensor edge_dot(const Tensor& x_, const Tensor& y_, const Tensor& src_, const Te
     }
     const auto *px = x.const_data_ptr<scalar_t>(), *py = y.const_data_ptr<scalar_t>();
     auto* po = out.mutable_data_ptr<scalar_t>();
+    if (inner == 1)
+      return for_ranges(edges, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t e = begin; e < end; ++e)
+          po[e] = static_cast<scalar_t>(static_cast<accumulator_t<scalar_t>>(px[s[e]]) *
+                                        static_cast<accumulator_t<scalar_t>>(py[d[e]]));
+      });
+    const int64_t ahead = rows_ahead<scalar_t>(inner);
     for_ranges(edges, inner, [&](int64_t begin, int64_t end) {
       for (int64_t e = begin; e < end; ++e) {
-        if (e + kPrefetch < end) {
-          prefetch_row(px + s[e + kPrefetch] * inner, inner);
-          prefetch_row(py + d[e + kPrefetch] * inner, inner);
+        if (e + ahead < end) {
+          prefetch_row(px + s[e + ahead] * inner, inner);
+          prefetch_row(py + d[e + ahead] * inner, inner);
         }
         const scalar_t *a = px + s[e] * inner, *b = py + d[e] * inner;
         for (int64_t h = 0; h < heads; ++h)

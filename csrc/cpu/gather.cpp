@@ -48,14 +48,15 @@ Tensor gather(const Tensor& x_, const Tensor& index_, bool check) {
         const auto* p = index.const_data_ptr<index_t>();
         const auto at = [&](int64_t e) { return static_cast<uint64_t>(static_cast<int64_t>(p[e])); };
         const auto bound = static_cast<uint64_t>(n);
+        const int64_t ahead = rows_ahead<word_t>(inner);
         for_ranges(edges, outer * inner, [&](int64_t begin, int64_t end) {
           bool all = true;
           for (int64_t o = 0; o < outer; ++o) {
             const word_t* rows = px + o * n * inner;
             word_t* to = po + o * edges * inner;
             for (int64_t e = begin; e < end; ++e) {
-              if (inner > 1 && e + kPrefetch < end && at(e + kPrefetch) < bound)
-                prefetch_row(rows + at(e + kPrefetch) * inner, inner);
+              if (inner > 1 && e + ahead < end && at(e + ahead) < bound)
+                prefetch_row(rows + at(e + ahead) * inner, inner);
               const bool exists = at(e) < bound;
               all &= exists;
               if (exists) copy_row(to + e * inner, rows + at(e) * inner, inner);

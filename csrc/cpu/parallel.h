@@ -98,8 +98,12 @@ class Room {
   std::unique_ptr<T, Free> data_;
 };
 
-// Rows are gathered at random, which the processor cannot foresee; so they are announced this many edges ahead.
-constexpr int64_t kPrefetch = 8;
+// Rows are gathered at random, which the processor cannot foresee; so they are announced this many edges ahead: the
+// shorter the rows, the sooner their turn comes.
+template <typename scalar_t>
+int64_t rows_ahead(int64_t channels) {
+  return std::clamp<int64_t>(1024 / std::max<int64_t>(1, channels * sizeof(scalar_t)), 8, 32);
+}
 
 template <typename scalar_t>
 void prefetch_row(const scalar_t* row, int64_t channels) {

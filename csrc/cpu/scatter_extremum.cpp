@@ -10,21 +10,34 @@
 namespace geoops {
 namespace {
 
-// Values are held in held_t and positions in an integer as wide, so that a vector register holds as many of both.
-template <bool largest, int widest, typename scalar_t, typename held_t, typename arg_t>
-GEOOPS_INLINE void update_rows(const Listed& some, const scalar_t* x, held_t* out, arg_t* arg, int64_t inner,
+// Of each target the values so far, and beside them where they are: one line of the cache serves both. Values are held
+// in held_t and positions in an integer as wide, so that a vector register holds as many of both.
+template <typename held_t, typename arg_t>
+struct Best {
+  Room<held_t> rows;  // (targets, 2, inner)
+  int64_t inner;
+
+  Best(int64_t targets, int64_t channels) : rows(targets * 2 * channels), inner(channels) {
+    static_assert(sizeof(held_t) == sizeof(arg_t));
+  }
+  held_t* held(int64_t target) const { return rows.get() + target * 2 * inner; }
+  arg_t* arg(int64_t target) const { return reinterpret_cast<arg_t*>(held(target) + inner); }
+};
+
+template <bool largest, typename scalar_t, typename held_t, typename arg_t>
+GEOOPS_INLINE void update_rows(const Listed& some, const scalar_t* x, const Best<held_t, arg_t>& best, int64_t first,
                                arg_t edges) {
+  const int64_t inner = best.inner, ahead = rows_ahead<held_t>(2 * inner);
   for (int64_t k = 0; k < some.count; ++k) {
-    if (inner > 1 && k + kPrefetch < some.count) {
-      prefetch_row(x + some.edge[k + kPrefetch] * inner, inner);
-      prefetch_row(out + some.target[k + kPrefetch] * inner, inner);
-      prefetch_row(arg + some.target[k + kPrefetch] * inner, inner);
+    if (k + ahead < some.count) {
+      prefetch_row(x + some.edge[k + ahead] * inner, inner);
+      prefetch_row(best.held(first + some.target[k + ahead]), 2 * inner);
     }
     const auto e = static_cast<arg_t>(some.edge[k]);
     const scalar_t* row = x + some.edge[k] * inner;
-    held_t* held = out + some.target[k] * inner;
-    arg_t* at = arg + some.target[k] * inner;
-    for_channels<widest>(inner, [&]<int W>(int64_t c) {
+    held_t* held = best.held(first + some.target[k]);
+    arg_t* at = best.arg(first + some.target[k]);
+    for_channels(inner, [&]<int W>(int64_t c) {
       const auto value = load_as<held_t, W>(row + c), old = load_as<held_t, W>(held + c);
       const auto position = load_as<arg_t, W>(at + c);
       const auto here = pack_of<arg_t, W>(e), none = pack_of<arg_t, W>(edges);
@@ -41,23 +54,36 @@ struct Problem {
   bool largest, check;
 };
 
-template <typename arg_t, typename scalar_t>
+template <typename scalar_t>
 void by_lists(const Problem& p, const Tensor& out, const Tensor& arg) {
   using held_t = wide_t<scalar_t>;
-  constexpr int widest = sizeof(arg_t) == sizeof(held_t) ? 16 : 1;
+  using arg_t = int_as<held_t>;
   const auto* px = p.x.const_data_ptr<scalar_t>();
-  auto* po = out.mutable_data_ptr<held_t>();
-  auto* const pa = arg.mutable_data_ptr<arg_t>();
+  auto* po = out.mutable_data_ptr<scalar_t>();
+  auto* const pa = arg.mutable_data_ptr<int64_t>();
   const int64_t edges = p.edges, inner = p.inner, n = p.n;
+  const Best<held_t, arg_t> best(p.outer * n, inner);
+  for_ranges(p.outer * n, inner, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::fill_n(best.held(i), inner, held_t(0));
+      std::fill_n(best.arg(i), inner, static_cast<arg_t>(edges));
+    }
+  });
   const auto walk = [&]<bool max>() {
     for_targets(p.op, "index", p.index, n, p.outer, 2 * inner, p.check,
                 [&](int64_t first, int64_t last, const Listed& some) {
                   for (int64_t o = first; o < last; ++o)
-                    update_rows<max, widest>(some, px + o * edges * inner, po + o * n * inner, pa + o * n * inner,
-                                             inner, static_cast<arg_t>(edges));
+                    update_rows<max>(some, px + o * edges * inner, best, o * n, static_cast<arg_t>(edges));
                 });
   };
   p.largest ? walk.template operator()<true>() : walk.template operator()<false>();
+  for_ranges(p.outer * n, 2 * inner, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t c = 0; c < inner; ++c) {
+        po[i * inner + c] = static_cast<scalar_t>(best.held(i)[c]);
+        pa[i * inner + c] = best.arg(i)[c];
+      }
+  });
 }
 
 // Wide rows: those of a target are read together, and the results written once.
@@ -137,33 +163,20 @@ std::tuple<Tensor, Tensor> scatter_extremum(const Tensor& x_, const Tensor& inde
   check_scatter(op, x_, index_, n);
   const Tensor x = torch::stable::contiguous(x_), index = torch::stable::contiguous(index_);
   const Problem p{op, x, index, x.size(0), x.size(1), x.size(2), n, largest, check};
-  const ScalarType type = x.scalar_type(), wide = wide_type(type);
-  const int64_t chunks = chunks_for(p.outer, p.edges, n);
-  const bool narrow = p.edges < std::numeric_limits<int32_t>::max();
-  const auto new_result = [&](ScalarType dtype) {
-    return in_large_pages(torch::stable::new_empty(x, {p.outer, n, p.inner}, dtype));
-  };
-  Tensor out, arg;
-  dispatch_numbers(op, type, [&]<typename scalar_t>() {
-    const bool small = narrow && sizeof(wide_t<scalar_t>) == 4;
-    if (p.inner >= kOrdered) {
-      out = new_result(type), arg = new_result(ScalarType::Long);
+  Tensor out = in_large_pages(torch::stable::new_empty(x, {p.outer, n, p.inner}));
+  Tensor arg = in_large_pages(torch::stable::new_empty(x, {p.outer, n, p.inner}, ScalarType::Long));
+  dispatch_numbers(op, x.scalar_type(), [&]<typename scalar_t>() {
+    constexpr bool small = sizeof(wide_t<scalar_t>) == 4;
+    if (p.inner >= kOrdered || (small && p.edges >= std::numeric_limits<int32_t>::max()))
       return by_order<scalar_t>(p, out, arg);
-    }
-    if constexpr (sizeof(wide_t<scalar_t>) == 4)
-      if (p.inner == 1 && small && chunks > 0) {
-        out = new_result(type), arg = new_result(ScalarType::Long);
+    if constexpr (small)
+      if (const int64_t chunks = chunks_for(p.outer, p.edges, n); p.inner == 1 && chunks > 0) {
         // However many chunks there are, the result is the same.
         const int64_t copies = std::min(chunks, std::max<int64_t>(1, torch::stable::get_num_threads()));
         if (!by_keys<scalar_t>(p, copies, out, arg) && check) check_all(op, "index", index, n);
         return;
       }
-    out = new_result(wide), arg = new_result(small ? ScalarType::Int : ScalarType::Long);
-    torch::stable::zero_(out);
-    torch::stable::fill_(arg, static_cast<double>(p.edges));
-    small ? by_lists<int32_t, scalar_t>(p, out, arg) : by_lists<int64_t, scalar_t>(p, out, arg);
-    if (small) arg = torch::stable::to(arg, ScalarType::Long);
-    if (wide != type) out = torch::stable::to(out, type);
+    by_lists<scalar_t>(p, out, arg);
   });
   return {out, arg};
 }

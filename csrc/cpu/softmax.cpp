@@ -83,6 +83,7 @@ void for_rows(const char* op, const Tensor& index, const Sizes& z, const acc_t* 
   dispatch_index(op, index.scalar_type(), [&]<typename index_t>() {
     const auto* p = index.const_data_ptr<index_t>();
     const auto bound = static_cast<uint64_t>(z.n);
+    const int64_t ahead = rows_ahead<acc_t>(z.inner);
     for_ranges(z.edges, z.outer * z.inner * 2, [&](int64_t begin, int64_t end) {
       for (int64_t o = 0; o < z.outer; ++o) {
         const acc_t* targets = of_targets + o * z.n * z.inner;
@@ -96,8 +97,8 @@ void for_rows(const char* op, const Tensor& index, const Sizes& z, const acc_t* 
           continue;
         }
         for (int64_t e = begin; e < end; ++e) {
-          if (e + kPrefetch < end && place_of(p[e + kPrefetch]) < bound)
-            prefetch_row(targets + p[e + kPrefetch] * z.inner, z.inner);
+          if (e + ahead < end && place_of(p[e + ahead]) < bound)
+            prefetch_row(targets + p[e + ahead] * z.inner, z.inner);
           const uint64_t i = place_of(p[e]);
           scalar_t* to = out + (base + e) * z.inner;
           if (i < bound)

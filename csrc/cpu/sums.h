@@ -55,14 +55,15 @@ bool reduce_targets(const char* op, const Tensor& index, const Sizes& z, bool ch
     if (!complete && check) check_all(op, "index", index, z.n);
     return complete;
   }
+  const int64_t ahead = rows_ahead<acc_t>(inner);
   std::fill_n(out, z.outer * z.n * inner, static_cast<acc_t>(Reduce::start));
   return for_targets(op, "index", index, z.n, z.outer, inner, check,
                      [&](int64_t first, int64_t last, const Listed& some) {
                        for (int64_t o = first; o < last; ++o)
                          for (int64_t k = 0; k < some.count; ++k) {
-                           if (inner > 1 && k + kPrefetch < some.count) {
-                             value.prefetch((o * z.edges + some.edge[k + kPrefetch]) * inner);
-                             prefetch_row(out + (o * z.n + some.target[k + kPrefetch]) * inner, inner);
+                           if (inner > 1 && k + ahead < some.count) {
+                             value.prefetch((o * z.edges + some.edge[k + ahead]) * inner);
+                             prefetch_row(out + (o * z.n + some.target[k + ahead]) * inner, inner);
                            }
                            const int64_t row = (o * z.edges + some.edge[k]) * inner;
                            acc_t* __restrict__ to = out + (o * z.n + some.target[k]) * inner;
