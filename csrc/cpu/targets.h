@@ -84,9 +84,7 @@ void for_edges(const char* op, const Tensor& index, int64_t n, int64_t outer, in
 // Raises unless every row of ptr ascends within [0, edges]. Kernels cannot be safe without it, so it is always done; it
 // is short beside the entries.
 inline void check_ptr(const char* op, const Tensor& ptr, int64_t edges) {
-  const auto* p = ptr.const_data_ptr<int64_t>();
-  check_bounds(op, "ptr", p, ptr.numel(), edges + 1);
-  for (int64_t row = 0; row < ptr.size(0); ++row) check_ascending(op, "ptr", p + row * ptr.size(1), ptr.size(1));
+  check_ascending(op, "ptr", ptr.const_data_ptr<int64_t>(), ptr.size(0), ptr.size(1), edges + 1);
 }
 
 // Calls body(o, row, begin, end) for segments [begin, end) of outer row o, whose pointers are `row`, with about equal

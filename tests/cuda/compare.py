@@ -63,6 +63,7 @@ def edge_ops(dtype, index):
             both("edge_sum", x, w, src, dst, targets, check)
             both("edge_dot", x, y, src, dst, check)
             both("edge_attention", w, x, src, dst, targets, check)
+            both("edge_attention", special(w.clone()), x, src, dst, targets, check)
         if edges > 5:
             for wrong in (src, dst):
                 for at, bad in ((edges // 2, -1), (2, 1000)):
@@ -158,6 +159,12 @@ def segments(dtype, index):
                 i[-1, 2:4] = torch.tensor([n - 1, 0])
                 i[-1, :2] = 0
                 both("index_to_ptr", i, n, True, error=ValueError)
+                if rows > 1:  # bounds come before order, whatever the rows
+                    i[0, 2:4], i[-1, 4] = torch.tensor([n - 1, 0]), n
+                    both("index_to_ptr", i, n, True, error=IndexError)
+                    late = ptr.clone()
+                    late[0, 1:3], late[-1, -1] = torch.tensor([2, 1]), edges + 1
+                    both("segment_sum", x, late, error=IndexError)
                 out = torch.ops.geoops_emulated.index_to_ptr(i.flip(1), n, False)
                 assert (out.diff() >= 0).all()
                 assert ((out >= 0) & (out <= edges)).all()
@@ -166,7 +173,7 @@ def segments(dtype, index):
 def softmax(dtype, index):
     for outer, edges, n, inner in LAYOUTS:
         x, i = numbers(outer, edges, inner, dtype=dtype), indices(n, edges, index)
-        for y in (x, special(x.clone()).nan_to_num(torch.nan, 1.0, -torch.inf)):
+        for y in (x, special(x.clone())):
             both("scatter_softmax", y, i, n, True)
             both("scatter_logsumexp", y, i, n, True)
         both("softmax_backward", x, numbers(outer, edges, inner, dtype=dtype), i, n)
