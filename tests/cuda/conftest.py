@@ -73,10 +73,15 @@ class Emulated:
     libraries: dict[str, Path]
     programs: dict[str, Path]
 
-    def compare(self, check, seed):
+    def compare(self, check, seed, **environment):
         """Compares all ops with those of the CPU, in a process of its own."""
         command = [sys.executable, HERE / "compare.py", self.libraries[check], str(seed)]
-        return sanitized(command, GEOOPS_EMULATION_SEED=str(seed))
+        return sanitized(command, GEOOPS_EMULATION_SEED=str(seed), **environment)
+
+    def large(self):
+        """Does so on tensors that are larger than 32 bits can address."""
+        command = [sys.executable, HERE / "large.py", self.libraries["address"]]
+        return sanitized(command, GEOOPS_EMULATION_ENDS="1")
 
     def broken(self, check, name, seed):
         return sanitized([self.programs[check], name], GEOOPS_EMULATION_SEED=str(seed))

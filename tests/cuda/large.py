@@ -1,4 +1,4 @@
-"""Runs the emulated kernels on tensors of more than 2^31 numbers: ``large.py library``.
+"""Runs the emulated kernels on tensors of more than 2^32 numbers: ``large.py library``.
 
 Of these tensors memory holds only what is touched, and of their grids only the first and the last block run
 (GEOOPS_EMULATION_ENDS), which stride through the whole. So a kernel meets the `visited` rows only, and the expected result
@@ -14,7 +14,7 @@ import torch
 
 from geoops.ops._library import SCHEMAS
 
-FAR, GRID, BLOCK = 2**31, 2**20, 256
+FAR, GRID, BLOCK = 2**32, 2**20, 256
 LONG = FAR + 2**28 + 100
 HUGE = 2**27  # numbers of a tensor that is not kept whole
 ops = torch.ops.geoops
@@ -61,7 +61,7 @@ def nowhere_else(name, out, places):
     """Requires zeros where the places would be in 31 or 32 bits, and just beside them."""
     flat = out.view(-1)
     held = places.unique()
-    others = torch.cat([held + d for d in (-(2**32), -FAR, FAR, -1, 1)] + [held & (FAR - 1)])
+    others = torch.cat([held + d for d in (-FAR, -FAR // 2, FAR // 2, FAR, -1, 1)] + [held & (FAR // 2 - 1)])
     others = others[(others >= 0) & (others < len(flat))]
     others = others[~torch.isin(others, held)]
     assert (flat[others] == 0).all(), name
@@ -130,19 +130,19 @@ def many_targets():
     ptr = emulated.index_to_ptr(index.sort()[0][None], n, True)
     places = visited(n + 1)
     same("index_to_ptr", ptr[0, places], torch.searchsorted(index.sort()[0], places).where(places < n, torch.tensor(e)))
-    ptr = sparse(1, n + 1, dtype=torch.int64)
-    ptr[0, rows[rows >= FAR]] = torch.arange(len(rows[rows >= FAR])).clamp(max=e)  # ends of segments that are visited
-    ptr[0, n] = e
-    first, last = ptr[0, rows], ptr[0, rows + 1]
-    y = emulated.segment_sum(x, ptr)[0, rows, 0]
-    total = torch.cat([torch.zeros(1), x[0, :, 0].double().cumsum(0)])
-    good = last > first
-    same("segment_sum", y[good], (total[last] - total[first])[good].float())
+    ptr = sparse(1, n + 1, dtype=torch.int64)  # ascends where it is visited
+    ptr[0, FAR : FAR + BLOCK + 1], ptr[0, FAR + 2**28 - BLOCK :] = torch.arange(BLOCK + 1), e
+    y = emulated.segment_sum(x, ptr)
+    same("segment_sum", y[:, FAR : FAR + BLOCK], x[:, :BLOCK])
+    nowhere_else("segment_sum", y, torch.arange(FAR, FAR + BLOCK))
+    out, arg = emulated.segment_extremum(x, ptr, True)
+    same("segment_extremum", out[:, FAR : FAR + BLOCK], x[:, :BLOCK])
+    same("positions of segment_extremum", arg[0, FAR : FAR + BLOCK, 0], torch.arange(BLOCK))
 
 
 def outer_rows():
     """Has few entries and targets in each of very many rows."""
-    outer, edges, inner, n = 2**20 + 1, 40, 64, 50
+    outer, edges, inner, n = 2**21 + 1, 40, 64, 50
     rows = visited(outer * edges, 32)
     x, index = sparse(outer, edges, inner), torch.randint(n, (edges,))
     assert x.numel() > FAR
@@ -163,9 +163,9 @@ def outer_rows():
 
 
 def edges():
-    """Takes sources and targets beyond 2^31, and then as many edges."""
+    """Takes sources and targets beyond 2^32 numbers, and then as many edges."""
     heads, channels, e = 2, 8, 300
-    nodes = 2**27 + 1000
+    nodes = 2**28 + 1000
     near = visited(nodes * heads, channels) // heads  # targets that the last kernel of attention visits
     src, dst = torch.randint(nodes - 500, nodes, (e,)), near[torch.randint(len(near), (e,))]
     dst[:20] = near[-20:]
@@ -199,16 +199,16 @@ def edges():
 
 
 def attention():
-    """Takes queries, and then shapes, beyond 2^31 numbers."""
-    queries, heads, channels, tokens = 2**25 + 200, 1, 64, 5
+    """Takes queries, and then shapes, beyond 2^32 numbers."""
+    queries, heads, channels, tokens = 2**26 + 200, 1, 64, 5
     q, x = sparse(1, queries, heads, channels), sparse(1, queries, 3)
-    some = torch.arange(queries - 2, queries)
+    some = torch.arange(2**26, 2**26 + 2)
     q[:, some], x[:, some] = torch.randn(1, 2, heads, channels), torch.randn(1, 2, 3)
     k, v = torch.randn(2, 1, heads, tokens, channels)
     rest = torch.randn(1, tokens, 3), torch.randn(1, tokens, 3), torch.randn(1, tokens), torch.randn(heads, 5)
     y = emulated.relative_attention(q, k, v, x, *rest)
     same("relative_attention", y[:, some], ops.relative_attention(q[:, some], k, v, x[:, some], *rest))
-    shapes = 2**23 + 5
+    shapes = 2**24 + 5
     some = visited(shapes, 1, 1)
     q, x = sparse(shapes, 1, heads, channels), sparse(shapes, 1, 3)
     k, v = (sparse(shapes, heads, tokens, channels) for _ in range(2))
@@ -221,10 +221,11 @@ def attention():
 
 
 def decompositions():
-    """Takes matrices beyond 2^31 numbers."""
+    """Takes matrices beyond 2^32 numbers."""
     for d in (2, 3):
-        count = FAR // (d * d) + 1000
+        count = {2: 2**30 + 1000, 3: 2**29}[d]
         some = visited(count)
+        assert some.max() * d * d >= FAR
         F, g, s = sparse(count, d, d), sparse(count, d, d), sparse(count, d)
         F[some] = torch.randn(len(some), d, d) + 3 * torch.arange(d).float().diag()
         g[some], s[some] = torch.randn(len(some), d, d), torch.randn(len(some), d)
