@@ -68,12 +68,11 @@ Tensor segment_sum(const Tensor& x, const Tensor& ptr) { return segment<Sum>("se
 
 Tensor segment_mul(const Tensor& x, const Tensor& ptr) { return segment<Product>("segment_mul", x, ptr); }
 
-// R packs of W channels at a time, so that rows are read whole.
-template <bool largest, int W, int R, typename scalar_t>
+// R packs of W channels at a time, so that rows are read whole. Positions are counted from `first`.
+template <typename arg_t, bool largest, int W, int R, typename scalar_t>
 GEOOPS_INLINE void extremum_block(const scalar_t* x, scalar_t* out, int64_t* arg, int64_t first, int64_t last,
                                   int64_t inner) {
   using held_t = wide_t<scalar_t>;
-  using arg_t = std::conditional_t<sizeof(held_t) == 4, int32_t, int64_t>;  // counted from `first`
   Pack<held_t, W> held[R];
   Pack<arg_t, W> at[R];
   for (int r = 0; r < R; ++r) held[r] = load_as<held_t, W>(x + first * inner + r * W), at[r] = pack_of<arg_t, W>(0);
@@ -105,6 +104,7 @@ std::tuple<Tensor, Tensor> segment_extremum(const Tensor& x_, const Tensor& ptr_
   dispatch_numbers(op, x.scalar_type(), [&]<typename scalar_t>() {
     const auto* px = x.const_data_ptr<scalar_t>();
     auto* po = out.mutable_data_ptr<scalar_t>();
+    using arg_t = std::conditional_t<sizeof(wide_t<scalar_t>) == 4, int32_t, int64_t>;
     const auto walk = [&]<bool max>() {
       for_segments(ptr, outer, 2 * inner, [&](int64_t o, const int64_t* row, int64_t begin, int64_t end) {
         const scalar_t* rows = px + o * edges * inner;
@@ -114,9 +114,13 @@ std::tuple<Tensor, Tensor> segment_extremum(const Tensor& x_, const Tensor& ptr_
           int64_t* at = pa + (o * n + i) * inner;
           if (first == last)
             for (int64_t c = 0; c < inner; ++c) to[c] = static_cast<scalar_t>(0), at[c] = edges;
+          else if (last - first > std::numeric_limits<arg_t>::max())
+            for (int64_t c = 0; c < inner; ++c)
+              extremum_block<int64_t, max, 1, 1>(rows + c, to + c, at + c, first, last, inner);
           else
             for_channels<64>(inner, [&]<int W>(int64_t c) {
-              extremum_block<max, std::min(W, 16), std::max(W / 16, 1)>(rows + c, to + c, at + c, first, last, inner);
+              extremum_block<arg_t, max, std::min(W, 16), std::max(W / 16, 1)>(rows + c, to + c, at + c, first, last,
+                                                                               inner);
             });
         }
       });
