@@ -157,7 +157,7 @@ Tensor index_to_ptr(const Tensor& index_, int64_t n, bool check) {
       const index_t* p = all + row * edges;
       int64_t* to = out + row * (n + 1);
       const auto at = [&](int64_t e) {  // what is out of bounds or order can make no pointer leave its place
-        return e < 0 ? int64_t{-1} : e == edges ? n : std::clamp<int64_t>(p[e], 0, n);
+        return e < 0 ? int64_t{-1} : e == edges ? n : std::clamp<int64_t>(p[e], -1, n);
       };
       for_ranges(edges + 1, 1, [&](int64_t begin, int64_t end) {
         for (int64_t e = begin; e < end; ++e)

@@ -65,7 +65,7 @@ __global__ void find_pointers(const int64_t* __restrict__ index, int64_t* __rest
       const int64_t middle = low + (high - low) / 2;
       index[row * edges + middle] < i ? low = middle + 1 : high = middle;
     }
-    ptr[j] = i == n ? edges : low;
+    ptr[j] = low;
   }
 }
 

@@ -83,6 +83,11 @@ class Emulated:
         command = [sys.executable, HERE / "large.py", self.libraries["address"]]
         return sanitized(command, GEOOPS_EMULATION_ENDS="1")
 
+    def order(self, seed, mode):
+        """Returns a checksum of sums of equal numbers for a schedule of the threads."""
+        command = [sys.executable, HERE / "order.py", self.libraries["address"], "0", mode]
+        return sanitized(command, GEOOPS_EMULATION_SEED=str(seed))
+
     def broken(self, check, name, seed):
         return sanitized([self.programs[check], name], GEOOPS_EMULATION_SEED=str(seed))
 
