@@ -54,13 +54,15 @@ __device__ inline key_t<T> key_of(T x, bool largest) {
   return largest ? key : ~key;
 }
 
+template <typename T>
+constexpr T kInfinity = std::numeric_limits<T>::infinity();
+
 // The shift of exponentials from the key of a maximum: 0 where that is -inf or where there is nothing (key 0).
 template <typename T>
 __device__ inline T shift_of(key_t<T> key) {
   constexpr key_t<T> sign = key_t<T>(1) << (8 * sizeof(T) - 1);
-  constexpr T least = -std::numeric_limits<T>::infinity();
   const T top = key == 0 ? T(0) : of_bits(key & sign ? key ^ sign : ~key);
-  return top == least ? T(0) : top;
+  return top == -kInfinity<T> ? T(0) : top;
 }
 
 __device__ inline void add(float* to, float x) { atomicAdd(to, x); }

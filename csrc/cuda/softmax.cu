@@ -33,7 +33,7 @@ template <typename acc_t>
 __global__ void add_logarithm(const key_t<acc_t>* __restrict__ top, acc_t* __restrict__ sum, int64_t count) {
   for (int64_t i = first_thread(); i < count; i += all_threads()) {
     const acc_t shift = shift_of<acc_t>(top[i]);
-    sum[i] = shift == std::numeric_limits<acc_t>::infinity() ? shift : shift + log(sum[i]);
+    sum[i] = shift == kInfinity<acc_t> ? shift : shift + log(sum[i]);
   }
 }
 

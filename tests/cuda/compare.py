@@ -153,6 +153,7 @@ def segments(dtype, index):
             i = torch.randint(max(n, 1), (rows, edges)).sort()[0].to(index)
             both("index_to_ptr", i, n, True)
             both("index_to_ptr", i, n, False)
+            both("index_to_ptr", torch.randint(-1, n + 2, (rows, edges)).sort()[0].to(index), n, False)
             if edges > 5:
                 i[-1, 3] = -1
                 both("index_to_ptr", i, n, True, error=IndexError)
