@@ -12,14 +12,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 CPP := $(filter %.h %.cpp %.cu %.cuh,$(wildcard csrc/* csrc/*/*))
+PEERS := build/peers
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help venv dev demo test test-fast format bench docs wheel clean
+.PHONY: help venv dev demo test test-fast conformance peers format bench docs wheel clean
 .PHONY: lint lint-python lint-format lint-cpp lint-words lint-docstrings lint-imports lint-types
 
 help:
 	@echo "make demo      train for three minutes, super-resolve, draw"
 	@echo "make test      all tests and notebooks, with coverage (test-fast: without slow tests, notebooks and coverage)"
+	@echo "make conformance  geoops.compat against torch-scatter and torch-cluster, which are compiled into build/peers first"
 	@echo "make lint      style, types, import rules, spelling (format: repair what can be repaired)"
 	@echo "make bench     benchmarks of the ops, written to benchmarks/results"
 	@echo "make docs      documentation, in docs/_build/html"
@@ -60,6 +62,16 @@ test: $(DEV)
 
 test-fast: $(DEV)
 	$(PYTEST) -n $(JOBS) -m "not slow"
+
+conformance: $(DEV) $(PEERS)
+	PYTHONPATH=$(PEERS) $(BIN)/python -c "import torch_scatter, torch_cluster"
+	PYTHONPATH=$(PEERS) $(PYTEST) tests/conformance
+
+peers: $(PEERS)
+
+$(PEERS): | $(DEV)
+	@echo "== compiling torch-scatter and torch-cluster into $(PEERS), which takes about half an hour"
+	$(PIP) --no-build-isolation --no-deps --target $@ torch-scatter==2.1.2 torch-cluster==1.6.3 || { rm -rf $@; exit 1; }
 
 # `make -k lint` goes on after a finding.
 lint: lint-python lint-format lint-cpp lint-words lint-docstrings lint-imports lint-types

@@ -107,21 +107,15 @@ Tensor fps_cpu(const Tensor& x_, const std::optional<Tensor>& batch, const std::
   const char* op = "fps";
   const Tensor x = torch::stable::contiguous(x_);
   check_points(op, "x", x);
-  require(number >= 0 || (ratio >= 0 && ratio <= 1), op, ": expected a number >= 0 or a ratio in [0, 1], got ", number,
-          " and ", ratio);
+  check_share(op, ratio, number);
   const auto parts = segments(op, "x", x, batch, "x", x, batch).first;
   std::optional<Tensor> priority;
   if (priority_) {
-    require(priority_->dim() == 1 && priority_->size(0) == x.size(0) && priority_->scalar_type() == x.scalar_type(), op,
-            ": expected priority of shape (", x.size(0), ") in ", x.scalar_type());
+    check_priority(op, x, *priority_);
     priority = torch::stable::contiguous(*priority_);
   }
   std::vector<int64_t> starts{0};
-  for (const Segment& s : parts) {
-    const int64_t size = s.end - s.begin;
-    const auto share = static_cast<int64_t>(std::ceil(ratio * static_cast<double>(size) * (1 - 1e-12)));
-    starts.push_back(starts.back() + std::min(size, number >= 0 ? number : share));
-  }
+  for (const Segment& s : parts) starts.push_back(starts.back() + samples_of(s.end - s.begin, ratio, number));
   Tensor out = torch::stable::new_empty(x, {starts.back()}, ScalarType::Long);
   if (starts.back() == 0) return out;
   auto* const to = out.mutable_data_ptr<int64_t>();

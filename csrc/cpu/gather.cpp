@@ -40,28 +40,35 @@ Tensor gather(const Tensor& x_, const Tensor& index_, bool check) {
   const int64_t outer = x.size(0), n = x.size(1), inner = x.size(2), edges = index.numel();
   Tensor out = in_large_pages(torch::stable::new_empty(x, {outer, edges, inner}));
   const auto copy = [&] {
-    std::atomic<int64_t> copied{0};
+    std::atomic<bool> complete{true};
     with_word(op, x, [&]<typename word_t>() {
       const auto* px = static_cast<const word_t*>(x.const_data_ptr());
       auto* po = static_cast<word_t*>(out.mutable_data_ptr());
-      for_edges(op, index, n, outer, inner, [&](int64_t first, int64_t last, const Listed& some) {
-        copied += some.count;
-        for (int64_t o = first; o < last; ++o) {
-          const word_t* rows = px + o * n * inner;
-          word_t* to = po + o * edges * inner;
-          for (int64_t k = 0; k < some.count; ++k) {
-            if (inner > 1 && k + kPrefetch < some.count) prefetch_row(rows + some.target[k + kPrefetch] * inner, inner);
-            copy_row(to + some.edge[k] * inner, rows + some.target[k] * inner, inner);
+      dispatch_index(op, index.scalar_type(), [&]<typename index_t>() {
+        const auto* p = index.const_data_ptr<index_t>();
+        const auto at = [&](int64_t e) { return static_cast<uint64_t>(static_cast<int64_t>(p[e])); };
+        const auto bound = static_cast<uint64_t>(n);
+        for_ranges(edges, outer * inner, [&](int64_t begin, int64_t end) {
+          bool all = true;
+          for (int64_t o = 0; o < outer; ++o) {
+            const word_t* rows = px + o * n * inner;
+            word_t* to = po + o * edges * inner;
+            for (int64_t e = begin; e < end; ++e) {
+              if (inner > 1 && e + kPrefetch < end && at(e + kPrefetch) < bound)
+                prefetch_row(rows + at(e + kPrefetch) * inner, inner);
+              const bool exists = at(e) < bound;
+              all &= exists;
+              if (exists) copy_row(to + e * inner, rows + at(e) * inner, inner);
+            }
           }
-        }
+          if (!all) complete = false;
+        });
       });
     });
-    return copied == edges;
+    return complete.load();
   };
   if (copy()) return out;
-  dispatch_index(op, index.scalar_type(), [&]<typename index_t>() {
-    if (check) check_bounds(op, "index", index.const_data_ptr<index_t>(), edges, n);
-  });
+  if (check) check_all(op, "index", index, n);
   torch::stable::zero_(out);  // rows that do not exist are zero
   copy();
   return out;
@@ -84,6 +91,15 @@ Tensor gather_csr(const Tensor& x_, const Tensor& ptr_, int64_t edges) {
     const auto* px = static_cast<const word_t*>(x.const_data_ptr());
     auto* po = static_cast<word_t*>(out.mutable_data_ptr());
     for_segments(ptr, outer, inner, [&](int64_t o, const int64_t* row, int64_t begin, int64_t end) {
+      if (inner == 1) {  // whole vectors; what they write too much, the segments that follow put right
+        word_t* const to = po + o * edges;
+        for (int64_t i = begin; i < end; ++i) {
+          int64_t e = row[i];
+          for (; e < row[i + 1] && e + 16 <= row[end]; e += 16) std::fill_n(to + e, 16, px[o * n + i]);
+          for (; e < row[i + 1]; ++e) to[e] = px[o * n + i];
+        }
+        return;
+      }
       for (int64_t i = begin; i < end; ++i) {
         const word_t* from = px + (o * n + i) * inner;
         for (int64_t e = row[i]; e < row[i + 1]; ++e) copy_row(po + (o * edges + e) * inner, from, inner);
@@ -123,7 +139,8 @@ Tensor put(const Tensor& g_, const Tensor& arg_, int64_t edges) {
           ": expected g of the shape of arg and a number of entries >= 0");
   const Tensor g = torch::stable::contiguous(g_), arg = torch::stable::contiguous(arg_);
   const int64_t outer = g.size(0), n = g.size(1), inner = g.size(2);
-  Tensor out = torch::stable::new_zeros(g, {outer, edges, inner});
+  Tensor out = in_large_pages(torch::stable::new_empty(g, {outer, edges, inner}));
+  torch::stable::zero_(out);
   const auto* pa = arg.const_data_ptr<int64_t>();
   with_word(op, g, [&]<typename word_t>() {
     const auto* pg = static_cast<const word_t*>(g.const_data_ptr());

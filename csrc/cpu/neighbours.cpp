@@ -393,22 +393,13 @@ Tensor pairs(const Tensor& x, const Tensor& y, const std::vector<Segment>& of_x,
   return out;
 }
 
-struct Points {
-  const char* name;
-  const Tensor tensor;
-  const std::optional<Tensor>& batch;
-};
-
 // For each point of `to` those of `from`.
 Tensor search(const char* op, const Points& from, const Points& to, const std::optional<Tensor>& box, int64_t k,
               double r, bool loop) {
   const Tensor &x = from.tensor, &y = to.tensor;
   check_points(op, from.name, x);
   if (x.const_data_ptr() != y.const_data_ptr() || x.numel() != y.numel()) check_points(op, to.name, y);
-  require(x.scalar_type() == y.scalar_type() && y.dim() == 2 && x.size(1) == y.size(1), op, ": ", from.name, " (",
-          x.scalar_type(), ", ", x.size(1), " coordinates) and ", to.name, " (", y.scalar_type(), ", ", y.size(1),
-          " coordinates) differ");
-  require(r >= 0, op, ": expected a radius r >= 0, got ", r);
+  check_search(op, from, to, r);
   const auto [of_x, of_y] = segments(op, from.name, x, from.batch, to.name, y, to.batch);
   Tensor out = torch::stable::new_empty(x, {2, 0}, ScalarType::Long);
   int64_t most = 0;
@@ -417,15 +408,7 @@ Tensor search(const char* op, const Points& from, const Points& to, const std::o
   if (k == 0 || of_x.empty() || of_y.empty()) return out;
   dispatch_points(x, [&]<typename T, int D>() {
     std::vector<T> length;
-    if (box) {
-      const Tensor sides = torch::stable::contiguous(*box);
-      require(sides.dim() == 1 && sides.size(0) == x.size(1) && sides.scalar_type() == ScalarType::Double, op,
-              ": expected a float64 box of shape (", x.size(1), "), one length for each axis");
-      for (int64_t d = 0; d < x.size(1); ++d) {
-        length.push_back(static_cast<T>(sides.const_data_ptr<double>()[d]));
-        require(length.back() > 0, op, ": expected lengths > 0, but box[", d, "] = ", length.back());
-      }
-    }
+    if (box) length = lengths_of<T>(op, *box, x);
     const T bound = static_cast<T>(r) * static_cast<T>(r);
     const auto go = [&]<bool periodic, bool nearest>() {
       out = pairs<T, D, periodic, nearest>(x, y, of_x, of_y, length, most, bound, loop);

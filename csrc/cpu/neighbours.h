@@ -5,6 +5,7 @@
 // exact. Files that include this one begin with the pragma below, before any function is seen.
 #pragma once
 
+#include "../points.h"
 #include "parallel.h"
 
 #include "lanes.h"
@@ -20,7 +21,6 @@ namespace geoops {
 
 constexpr int64_t kLeaf = 32;     // points in a leaf; a multiple of the lanes
 constexpr int64_t kAlone = 4096;  // points below which one thread builds a subtree
-constexpr int64_t kMost = (int64_t{1} << 31) - 2;
 
 // Numbers of points are as wide as coordinates, so that both fit the same lanes.
 template <typename T>
@@ -118,13 +118,6 @@ class Forest {
     Subtree tree;
     int64_t begin, end;  // points; leaf l of a tree begins kLeaf points after leaf l - 1
   };
-
-  static T wrap(T value, T length) {
-    if (!(length < std::numeric_limits<T>::infinity())) return value;
-    T rest = std::fmod(value, length);
-    if (rest < 0) rest += length;
-    return rest < length ? rest : T{0};
-  }
 
   void build(const std::vector<Segment>& segments) {
     std::vector<Task> tasks, next;

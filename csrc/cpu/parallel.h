@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -61,17 +64,43 @@ void check_ascending(const char* op, const char* name, const index_t* index, int
   }
 }
 
+constexpr size_t kPage = size_t{1} << 21;  // a large page
+
 // Asks for large pages where a new tensor is large: half of the time of filling it can go to the faults of small ones.
+// The first may begin before the tensor; to its neighbours that is a hint only.
 inline Tensor in_large_pages(Tensor fresh) {
 #ifdef __linux__
-  constexpr uintptr_t kPage = uintptr_t{1} << 21;
   const auto begin = reinterpret_cast<uintptr_t>(fresh.mutable_data_ptr());
-  const uintptr_t first = (begin + kPage - 1) / kPage * kPage;
+  const uintptr_t first = begin / kPage * kPage;
   const uintptr_t last = (begin + fresh.numel() * fresh.element_size()) / kPage * kPage;
-  if (last > first + kPage) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 #endif
   return fresh;
 }
+
+// Room for intermediate results, in large pages if it is large; not initialised.
+template <typename T>
+class Room {
+ public:
+  explicit Room(int64_t count) {
+    const size_t size = static_cast<size_t>(count) * sizeof(T);
+    const bool large = size > kPage / 4;
+    const size_t page = large ? kPage : 64;
+    data_.reset(static_cast<T*>(std::aligned_alloc(page, (size + page) / page * page)));
+    if (!data_) throw std::bad_alloc();
+#ifdef __linux__
+    if (large) madvise(data_.get(), (size + page) / page * page, MADV_HUGEPAGE);
+#endif
+  }
+  T* get() const { return data_.get(); }
+  T& operator[](int64_t i) const { return data_.get()[i]; }
+
+ private:
+  struct Free {
+    void operator()(T* data) const { std::free(data); }
+  };
+  std::unique_ptr<T, Free> data_;
+};
 
 // Rows are gathered at random, which the processor cannot foresee; so they are announced this many edges ahead.
 constexpr int64_t kPrefetch = 8;

@@ -1,8 +1,9 @@
 // Minimum or maximum of x[o, e, :] over the entries e with index[e] = i, and where it is: the first of equals.
-#include "../extremum.h"
 #include "../reductions.h"
-#include "pack.h"
-#include "targets.h"
+#include "blocks.h"
+#include "chunks.h"
+#include "line.h"
+#include "order.h"
 
 #include <tuple>
 
@@ -33,42 +34,138 @@ GEOOPS_INLINE void update_rows(const Listed& some, const scalar_t* x, held_t* ou
   }
 }
 
+struct Problem {
+  const char* op;
+  const Tensor &x, &index;
+  int64_t outer, edges, inner, n;
+  bool largest, check;
+};
+
 template <typename arg_t, typename scalar_t>
-void reduce(const Tensor& x, const Tensor& index, const Tensor& out, const Tensor& arg, bool largest, bool check) {
+void by_lists(const Problem& p, const Tensor& out, const Tensor& arg) {
   using held_t = wide_t<scalar_t>;
   constexpr int widest = sizeof(arg_t) == sizeof(held_t) ? 16 : 1;
-  const char* op = "scatter_extremum";
-  const int64_t outer = x.size(0), edges = x.size(1), inner = x.size(2), n = out.size(1);
-  const auto* px = x.const_data_ptr<scalar_t>();
+  const auto* px = p.x.const_data_ptr<scalar_t>();
   auto* po = out.mutable_data_ptr<held_t>();
   auto* const pa = arg.mutable_data_ptr<arg_t>();
+  const int64_t edges = p.edges, inner = p.inner, n = p.n;
   const auto walk = [&]<bool max>() {
-    for_targets(op, "index", index, n, outer, 2 * inner, check, [&](int64_t first, int64_t last, const Listed& some) {
-      for (int64_t o = first; o < last; ++o)
-        update_rows<max, widest>(some, px + o * edges * inner, po + o * n * inner, pa + o * n * inner, inner,
-                                 static_cast<arg_t>(edges));
+    for_targets(p.op, "index", p.index, n, p.outer, 2 * inner, p.check,
+                [&](int64_t first, int64_t last, const Listed& some) {
+                  for (int64_t o = first; o < last; ++o)
+                    update_rows<max, widest>(some, px + o * edges * inner, po + o * n * inner, pa + o * n * inner,
+                                             inner, static_cast<arg_t>(edges));
+                });
+  };
+  p.largest ? walk.template operator()<true>() : walk.template operator()<false>();
+}
+
+// Wide rows: those of a target are read together, and the results written once.
+template <typename scalar_t>
+void by_order(const Problem& p, const Tensor& out, const Tensor& arg) {
+  const Order order = order_entries(p.op, "index", p.index, p.n, p.check);
+  const auto* px = p.x.const_data_ptr<scalar_t>();
+  auto* po = out.mutable_data_ptr<scalar_t>();
+  auto* const pa = arg.mutable_data_ptr<int64_t>();
+  const int64_t *ptr = order.ptr.get(), *entry = order.entry.get();
+  const int64_t edges = p.edges, inner = p.inner, n = p.n;
+  const auto walk = [&]<bool max>() {
+    for_ordered(order, p.outer, 2 * inner, [&](int64_t o, int64_t begin, int64_t end) {
+      const scalar_t* rows = px + o * edges * inner;
+      for (int64_t i = begin; i < end; ++i) {
+        order.prefetch(rows, ptr[i], ptr[i + 1], ptr[end], inner);
+        extremum_rows<max>([&](int64_t k) { return rows + entry[k] * inner; }, [&](int64_t k) { return entry[k]; },
+                           ptr[i], ptr[i + 1], po + (o * n + i) * inner, pa + (o * n + i) * inner, inner, edges);
+      }
     });
   };
-  largest ? walk.template operator()<true>() : walk.template operator()<false>();
+  p.largest ? walk.template operator()<true>() : walk.template operator()<false>();
 }
+
+// One channel in 32 bits: the rank of a value above its position, counted from the end, is one number; the largest of
+// a target's tells both.
+template <typename scalar_t>
+bool by_keys(const Problem& p, int64_t chunks, const Tensor& out, const Tensor& arg) {
+  constexpr int64_t kNone = std::numeric_limits<int64_t>::min(), kBlock = 1024;
+  const int64_t edges = p.edges, n = p.n;
+  const auto* px = p.x.const_data_ptr<scalar_t>();
+  auto* po = out.mutable_data_ptr<scalar_t>();
+  auto* const pa = arg.mutable_data_ptr<int64_t>();
+  const auto keys = chunk_targets<int64_t>(p.outer, chunks, n, kNone);
+  std::atomic<bool> complete{true};
+  const auto walk = [&]<bool max, typename index_t>() {
+    const auto* index = p.index.const_data_ptr<index_t>();
+    for_chunks(keys.get(), p.outer, chunks, edges, n, [&](int64_t o, int64_t* best, int64_t begin, int64_t end) {
+      int64_t key[kBlock];
+      bool all = true;
+      for (int64_t start = begin; start < end; start += kBlock) {
+        const int64_t count = std::min(kBlock, end - start);
+        const scalar_t* x = px + o * edges + start;
+        for (int64_t k = 0; k < count; ++k) {
+          const auto rank = static_cast<int64_t>(rank_of<max, wide_t<scalar_t>, 1>(x[k]));
+          key[k] = (rank << 32) | (0xffffffff - (start + k));
+        }
+        for (int64_t k = 0; k < count; ++k) {
+          const auto i = static_cast<uint64_t>(static_cast<int64_t>(index[start + k]));
+          if (i < static_cast<uint64_t>(n))
+            best[i] = std::max(best[i], key[k]);
+          else
+            all = false;
+        }
+      }
+      if (!all) complete = false;
+    });
+  };
+  dispatch_index(p.op, p.index.scalar_type(), [&]<typename index_t>() {
+    p.largest ? walk.template operator()<true, index_t>() : walk.template operator()<false, index_t>();
+  });
+  join_chunks(
+      keys.get(), p.outer, chunks, n, [](int64_t a, int64_t b) { return std::max(a, b); },
+      [&](int64_t i, int64_t key) {
+        const int64_t e = key == kNone ? edges : 0xffffffff - (key & 0xffffffff);
+        pa[i] = e;
+        po[i] = e < edges ? px[i / n * edges + e] : static_cast<scalar_t>(0);
+      });
+  return complete;
+}
+
+constexpr int64_t kOrdered = 32;  // channels from which on rows are read in the order of their targets
 
 std::tuple<Tensor, Tensor> scatter_extremum(const Tensor& x_, const Tensor& index_, int64_t n, bool largest,
                                             bool check) {
   const char* op = "scatter_extremum";
   check_scatter(op, x_, index_, n);
   const Tensor x = torch::stable::contiguous(x_), index = torch::stable::contiguous(index_);
-  const int64_t edges = x.size(1);
+  const Problem p{op, x, index, x.size(0), x.size(1), x.size(2), n, largest, check};
   const ScalarType type = x.scalar_type(), wide = wide_type(type);
-  Tensor out = torch::stable::new_zeros(x, {x.size(0), n, x.size(2)}, wide), arg;
+  const int64_t chunks = chunks_for(p.outer, p.edges, n);
+  const bool narrow = p.edges < std::numeric_limits<int32_t>::max();
+  const auto new_result = [&](ScalarType dtype) {
+    return in_large_pages(torch::stable::new_empty(x, {p.outer, n, p.inner}, dtype));
+  };
+  Tensor out, arg;
   dispatch_numbers(op, type, [&]<typename scalar_t>() {
-    const bool narrow = sizeof(wide_t<scalar_t>) == 4 && edges < std::numeric_limits<int32_t>::max();
-    arg = torch::stable::new_empty(x, {x.size(0), n, x.size(2)}, narrow ? ScalarType::Int : ScalarType::Long);
-    torch::stable::fill_(arg, static_cast<double>(edges));
-    narrow ? reduce<int32_t, scalar_t>(x, index, out, arg, largest, check)
-           : reduce<int64_t, scalar_t>(x, index, out, arg, largest, check);
-    if (narrow) arg = torch::stable::to(arg, ScalarType::Long);
+    const bool small = narrow && sizeof(wide_t<scalar_t>) == 4;
+    if (p.inner >= kOrdered) {
+      out = new_result(type), arg = new_result(ScalarType::Long);
+      return by_order<scalar_t>(p, out, arg);
+    }
+    if constexpr (sizeof(wide_t<scalar_t>) == 4)
+      if (p.inner == 1 && small && chunks > 0) {
+        out = new_result(type), arg = new_result(ScalarType::Long);
+        // However many chunks there are, the result is the same.
+        const int64_t copies = std::min(chunks, std::max<int64_t>(1, torch::stable::get_num_threads()));
+        if (!by_keys<scalar_t>(p, copies, out, arg) && check) check_all(op, "index", index, n);
+        return;
+      }
+    out = new_result(wide), arg = new_result(small ? ScalarType::Int : ScalarType::Long);
+    torch::stable::zero_(out);
+    torch::stable::fill_(arg, static_cast<double>(p.edges));
+    small ? by_lists<int32_t, scalar_t>(p, out, arg) : by_lists<int64_t, scalar_t>(p, out, arg);
+    if (small) arg = torch::stable::to(arg, ScalarType::Long);
+    if (wide != type) out = torch::stable::to(out, type);
   });
-  return {wide == type ? out : torch::stable::to(out, type), arg};
+  return {out, arg};
 }
 
 STABLE_TORCH_LIBRARY_IMPL(geoops, CPU, m) { m.impl("scatter_extremum", TORCH_BOX(&scatter_extremum)); }

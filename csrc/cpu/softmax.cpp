@@ -1,130 +1,206 @@
 // Softmax and logarithm of the sum of exponentials over the entries of each target.
 #include "../extremum.h"
-#include "../reductions.h"
-#include "pack.h"
-#include "targets.h"
+#include "order.h"
+#include "sums.h"
 
 #include <cmath>
 
 namespace geoops {
 namespace {
 
-constexpr int64_t kTogether = 4096;  // exponentials taken at a time, at least one row
-
-// Calls use.operator()<W>(k, c, values) with exp(x[edge] - top[target]) of W channels from c on, for the k-th edge
-// listed.
-template <typename scalar_t, typename acc_t, typename Use>
-GEOOPS_INLINE void for_exponentials(const Listed& some, const scalar_t* x, const acc_t* top, int64_t inner, acc_t* room,
-                                    const Use& use) {
-  if (inner == 1) {
-    for (int64_t k = 0; k < some.count; ++k) room[k] = static_cast<acc_t>(x[some.edge[k]]) - top[some.target[k]];
-    exp_all(room, some.count);
-    for (int64_t k = 0; k < some.count; ++k) use.template operator()<1>(k, 0, room + k);
-    return;
-  }
-  const int64_t step = std::max<int64_t>(1, kTogether / std::max<int64_t>(1, inner));
-  for (int64_t start = 0; start < some.count; start += step) {
-    const int64_t stop = std::min(some.count, start + step);
-    for (int64_t k = start; k < stop; ++k) {
-      if (k + kPrefetch < some.count) {
-        prefetch_row(x + some.edge[k + kPrefetch] * inner, inner);
-        prefetch_row(top + some.target[k + kPrefetch] * inner, inner);
-      }
-      const scalar_t* __restrict__ row = x + some.edge[k] * inner;
-      const acc_t* __restrict__ most = top + some.target[k] * inner;
-      acc_t* __restrict__ to = room + (k - start) * inner;
-      for_channels(inner, [&]<int W>(int64_t c) {
-        store_as<W>(to + c, load_as<acc_t, W>(row + c) - load_as<acc_t, W>(most + c));
-      });
-    }
-    exp_all(room, (stop - start) * inner);
-    for (int64_t k = start; k < stop; ++k)
-      for_channels(inner, [&]<int W>(int64_t c) { use.template operator()<W>(k, c, room + (k - start) * inner + c); });
-  }
-}
-
+// -inf stands for "no entry", and for targets that have no others; exp(-inf - 0) is then 0.
 template <typename acc_t>
-std::vector<acc_t> room_for(int64_t inner) {
-  return std::vector<acc_t>(std::max(kTogether, inner) + Lanes<acc_t>::count);
+acc_t shift_of(acc_t top) {
+  return top == worst<true, acc_t>() ? acc_t(0) : top;
 }
 
-template <typename scalar_t, typename acc_t>
-GEOOPS_INLINE void raise_top(const Listed& some, const scalar_t* x, acc_t* top, int64_t inner) {
-  for (int64_t k = 0; k < some.count; ++k) {
-    if (inner > 1 && k + kPrefetch < some.count) {
-      prefetch_row(x + some.edge[k + kPrefetch] * inner, inner);
-      prefetch_row(top + some.target[k + kPrefetch] * inner, inner);
+// The larger of two values. NaN matters to the logarithm, whose other values do not show it where the largest is
+// infinite; in a softmax exp(NaN) shows it.
+template <bool nan, typename T>
+GEOOPS_INLINE T larger(const T& held, const T& value) {
+  if constexpr (nan) return if_better<true>(value, held, value, held);
+  return value > held ? value : held;
+}
+
+// A few targets at a time, whose rows are copied side by side, so that exponentials are taken of whole vectors.
+template <bool nan, typename acc_t>
+struct Together {
+  static constexpr int64_t kRoom = 4096;  // values; a target may have more
+
+  std::vector<acc_t> values, top, sum;
+
+  // Calls use(i, entry, count, powers, top, sum) for each target in [begin, end) with its entries, their exp(x - top)
+  // row by row, and what belongs to the target.
+  template <typename scalar_t, typename Use>
+  void each(const Order& order, const scalar_t* x, int64_t inner, int64_t begin, int64_t end, const Use& use) {
+    const int64_t *ptr = order.ptr.get(), *entry = order.entry.get();
+    for (int64_t start = begin, stop; start < end; start = stop) {
+      for (stop = start + 1; stop < end && (ptr[stop + 1] - ptr[start]) * inner <= kRoom; ++stop) continue;
+      const int64_t first = ptr[start], count = (ptr[stop] - first) * inner;
+      if (static_cast<int64_t>(values.size()) < count + Lanes<acc_t>::count) values.resize(count + Lanes<acc_t>::count);
+      top.assign((stop - start) * inner, worst<true, acc_t>());
+      sum.assign((stop - start) * inner, acc_t(0));
+      const auto rows = [&](int64_t i, const auto& body) {
+        for (int64_t k = ptr[i]; k < ptr[i + 1]; ++k) body(k, values.data() + (k - first) * inner);
+      };
+      for (int64_t i = start; i < stop; ++i) {
+        acc_t* __restrict__ most = top.data() + (i - start) * inner;
+        rows(i, [&](int64_t k, acc_t* __restrict__ to) {
+          if (k + Order::kAhead < ptr[end]) prefetch_row(x + entry[k + Order::kAhead] * inner, inner);
+          const scalar_t* __restrict__ from = x + entry[k] * inner;
+          for_channels(inner, [&]<int W>(int64_t c) {
+            const auto value = load_as<acc_t, W>(from + c), held = load_as<acc_t, W>(most + c);
+            store_as<W>(to + c, value);
+            store_as<W>(most + c, larger<nan>(held, value));
+          });
+        });
+        for (int64_t c = 0; c < inner; ++c) most[c] = shift_of(most[c]);
+        rows(i, [&](int64_t, acc_t* __restrict__ to) {
+          for_channels(inner, [&]<int W>(int64_t c) {
+            store_as<W>(to + c, load_as<acc_t, W>(to + c) - load_as<acc_t, W>(most + c));
+          });
+        });
+      }
+      exp_all(values.data(), count);
+      for (int64_t i = start; i < stop; ++i) {
+        acc_t* __restrict__ total = sum.data() + (i - start) * inner;
+        rows(i, [&](int64_t, const acc_t* __restrict__ power) {
+          for_channels(inner, [&]<int W>(int64_t c) {
+            store_as<W>(total + c, load_as<acc_t, W>(total + c) + load_as<acc_t, W>(power + c));
+          });
+        });
+        use(i, entry + ptr[i], ptr[i + 1] - ptr[i], values.data() + (ptr[i] - first) * inner,
+            top.data() + (i - start) * inner, total);
+      }
     }
-    const scalar_t* __restrict__ row = x + some.edge[k] * inner;
-    acc_t* __restrict__ most = top + some.target[k] * inner;
-    for_channels(inner, [&]<int W>(int64_t c) {
-      const auto value = load_as<acc_t, W>(row + c), held = load_as<acc_t, W>(most + c);
-      store_as<W>(most + c, if_better<true>(value, held, value, held));
-    });
   }
-}
-
-struct Sizes {
-  int64_t outer, edges, n, inner;
 };
 
-// Fills `top` with the maximum over the entries of each target, 0 where that is -inf, and `sum` with the sum of the
-// exponentials relative to it. Returns whether all indices are in bounds.
-template <typename scalar_t, typename acc_t>
-bool top_and_sum(const char* op, const scalar_t* x, const Tensor& index, acc_t* top, acc_t* sum, const Sizes& z,
-                 bool check) {
-  const int64_t entries = z.outer * z.n * z.inner;
-  std::fill_n(top, entries, worst<true, acc_t>());
-  const bool complete = for_targets(op, "index", index, z.n, z.outer, z.inner, check,
-                                    [&](int64_t first, int64_t last, const Listed& some) {
-                                      for (int64_t o = first; o < last; ++o)
-                                        raise_top(some, x + o * z.edges * z.inner, top + o * z.n * z.inner, z.inner);
-                                    });
-  for (int64_t i = 0; i < entries; ++i) top[i] = top[i] == worst<true, acc_t>() ? acc_t(0) : top[i];
-  for_targets(op, "index", index, z.n, z.outer, 8 * z.inner, false,
-              [&](int64_t first, int64_t last, const Listed& some) {
-                std::vector<acc_t> room = room_for<acc_t>(z.inner);
-                for (int64_t o = first; o < last; ++o) {
-                  acc_t* total = sum + o * z.n * z.inner;
-                  for_exponentials(some, x + o * z.edges * z.inner, top + o * z.n * z.inner, z.inner, room.data(),
-                                   [&]<int W>(int64_t k, int64_t c, const acc_t* __restrict__ row) {
-                                     acc_t* __restrict__ to = total + some.target[k] * z.inner + c;
-                                     store_as<W>(to, load_as<acc_t, W>(to) + load_as<acc_t, W>(row));
-                                   });
-                }
-              });
-  return complete;
+// Multiplies entry e of every row by what its target has; entries out of bounds get 0.
+template <typename scalar_t, typename acc_t, typename Use>
+void for_rows(const char* op, const Tensor& index, const Sizes& z, const acc_t* of_targets, scalar_t* out,
+              const Use& use) {
+  dispatch_index(op, index.scalar_type(), [&]<typename index_t>() {
+    const auto* p = index.const_data_ptr<index_t>();
+    const auto bound = static_cast<uint64_t>(z.n);
+    for_ranges(z.edges, z.outer * z.inner * 2, [&](int64_t begin, int64_t end) {
+      for (int64_t o = 0; o < z.outer; ++o) {
+        const acc_t* targets = of_targets + o * z.n * z.inner;
+        const int64_t base = o * z.edges;
+        if (z.inner == 1) {
+          for (int64_t e = begin; e < end; ++e) {
+            const uint64_t i = place_of(p[e]);
+            out[base + e] = i < bound ? static_cast<scalar_t>(use.template operator()<1>(base + e, targets[i]))
+                                      : static_cast<scalar_t>(0);
+          }
+          continue;
+        }
+        for (int64_t e = begin; e < end; ++e) {
+          if (e + kPrefetch < end && place_of(p[e + kPrefetch]) < bound)
+            prefetch_row(targets + p[e + kPrefetch] * z.inner, z.inner);
+          const uint64_t i = place_of(p[e]);
+          scalar_t* to = out + (base + e) * z.inner;
+          if (i < bound)
+            for_channels(z.inner, [&]<int W>(int64_t c) {
+              const auto held = load_as<acc_t, W>(targets + i * z.inner + c);
+              store_as<W>(to + c, use.template operator()<W>((base + e) * z.inner + c, held));
+            });
+          else
+            std::fill_n(to, z.inner, static_cast<scalar_t>(0));
+        }
+      }
+    });
+  });
 }
+
+// Least and largest of the values, without -inf, whose exponential is 0 however it is shifted, and NaN.
+template <typename acc_t, typename scalar_t>
+std::pair<acc_t, acc_t> range_of(const scalar_t* x, int64_t count) {
+  constexpr int64_t kBlock = 4096;
+  const int64_t blocks = (count + kBlock - 1) / kBlock;
+  constexpr acc_t kMost = worst<false, acc_t>(), kLeast = worst<true, acc_t>();
+  Room<acc_t> low(blocks), high(blocks);
+  for_ranges(blocks, kBlock, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      acc_t least[16], most[16];
+      std::fill_n(least, 16, kMost), std::fill_n(most, 16, kLeast);
+      const int64_t stop = std::min(count, (b + 1) * kBlock);
+      for (int64_t i = b * kBlock; i < stop; i += 16)
+        for (int l = 0; l < 16; ++l) {
+          const acc_t value = static_cast<acc_t>(x[std::min(i + l, stop - 1)]);
+          least[l] = value > kLeast && value < least[l] ? value : least[l];
+          most[l] = value > most[l] ? value : most[l];
+        }
+      low[b] = *std::min_element(least, least + 16), high[b] = *std::max_element(most, most + 16);
+    }
+  });
+  return {*std::min_element(low.get(), low.get() + blocks), *std::max_element(high.get(), high.get() + blocks)};
+}
+
+// Where all values lie so close together that none of their exponentials underflows, one shift serves all targets, and
+// entries are read in the order in which they lie. Returns false where they do not.
+template <typename scalar_t>
+bool softmax_shifted(const char* op, const Tensor& x, const Tensor& index, const Tensor& out, const Sizes& z,
+                     bool check) {
+  using acc_t = accumulator_t<scalar_t>;
+  constexpr bool same = std::is_same_v<acc_t, scalar_t>;
+  const auto* px = x.const_data_ptr<scalar_t>();
+  auto* po = out.mutable_data_ptr<scalar_t>();
+  const int64_t count = z.outer * z.edges * z.inner;
+  if (count == 0) return false;
+  const auto [least, most] = range_of<acc_t>(px, count);
+  if (!(most - least < (sizeof(acc_t) == 4 ? 80 : 700))) return false;
+  const Room<acc_t> room(same ? 0 : count), sum(z.outer * z.n * z.inner);
+  acc_t* powers = room.get();
+  if constexpr (same) powers = po;
+  for_ranges((count + kListed - 1) / kListed, 8 * kListed, [&](int64_t begin, int64_t end) {
+    acc_t some[kListed];
+    for (int64_t start = begin * kListed; start < std::min(count, end * kListed); start += kListed) {
+      const int64_t some_count = std::min(kListed, count - start);
+      for (int64_t i = 0; i < some_count; ++i) some[i] = static_cast<acc_t>(px[start + i]) - most;
+      exp_all(some, some_count);
+      std::copy_n(some, some_count, powers + start);
+    }
+  });
+  reduce_targets<Sum>(op, index, z, check, sum.get(), Rows<acc_t, acc_t>{powers, z.inner});
+  for_ranges(z.outer * z.n * z.inner, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) sum[i] = 1 / sum[i];
+  });
+  for_rows(op, index, z, sum.get(), po, [&]<int W>(int64_t offset, const Pack<acc_t, W>& share) {
+    return load_as<acc_t, W>(powers + offset) * share;
+  });
+  return true;
+}
+
+constexpr int64_t kOrdered = 32;  // channels from which on rows are read in the order of their targets
 
 Tensor scatter_softmax(const Tensor& x_, const Tensor& index_, int64_t n, bool check) {
   const char* op = "scatter_softmax";
   check_scatter(op, x_, index_, n);
   const Tensor x = torch::stable::contiguous(x_), index = torch::stable::contiguous(index_);
   const Sizes z{x.size(0), x.size(1), n, x.size(2)};
-  const ScalarType wide = accumulator_type(x.scalar_type());
-  Tensor top = torch::stable::new_empty(x, {z.outer, n, z.inner}, wide);
-  Tensor sum = torch::stable::new_zeros(x, {z.outer, n, z.inner}, wide);
   Tensor out = in_large_pages(torch::stable::empty_like(x));
   dispatch_floats(op, x.scalar_type(), [&]<typename scalar_t>() {
     using acc_t = accumulator_t<scalar_t>;
+    if (z.inner < kOrdered && softmax_shifted<scalar_t>(op, x, index, out, z, check)) return;
+    const Order order = order_entries(op, "index", index, n, check);
+    if (order.entries() < z.edges) torch::stable::zero_(out);
     const auto* px = x.const_data_ptr<scalar_t>();
-    auto *pt = top.mutable_data_ptr<acc_t>(), *ps = sum.mutable_data_ptr<acc_t>();
     auto* po = out.mutable_data_ptr<scalar_t>();
-    if (!top_and_sum(op, px, index, pt, ps, z, check)) torch::stable::zero_(out);
-    const int64_t targets = z.outer * n * z.inner;
-    for (int64_t i = 0; i < targets; ++i) ps[i] = 1 / ps[i];
-    for_edges(op, index, n, z.outer, 8 * z.inner, [&](int64_t first, int64_t last, const Listed& some) {
-      std::vector<acc_t> room = room_for<acc_t>(z.inner);
-      for (int64_t o = first; o < last; ++o) {
-        const acc_t* inverse = ps + o * n * z.inner;
-        scalar_t* rows = po + o * z.edges * z.inner;
-        for_exponentials(some, px + o * z.edges * z.inner, pt + o * n * z.inner, z.inner, room.data(),
-                         [&]<int W>(int64_t k, int64_t c, const acc_t* __restrict__ row) {
-                           const acc_t* __restrict__ share = inverse + some.target[k] * z.inner + c;
-                           scalar_t* __restrict__ to = rows + some.edge[k] * z.inner + c;
-                           store_as<W>(to, load_as<acc_t, W>(row) * load_as<acc_t, W>(share));
-                         });
-      }
+    for_ordered(order, z.outer, 16 * z.inner, [&](int64_t o, int64_t begin, int64_t end) {
+      const int64_t base = o * z.edges * z.inner;
+      Together<false, acc_t>().each(
+          order, px + base, z.inner, begin, end,
+          [&](int64_t, const int64_t* entry, int64_t count, const acc_t* __restrict__ power, const acc_t*,
+              acc_t* __restrict__ total) {
+            for (int64_t c = 0; c < z.inner; ++c) total[c] = 1 / total[c];
+            for (int64_t k = 0; k < count; ++k) {
+              scalar_t* __restrict__ to = po + base + entry[k] * z.inner;
+              for_channels(z.inner, [&]<int W>(int64_t c) {
+                store_as<W>(to + c, load_as<acc_t, W>(power + k * z.inner + c) * load_as<acc_t, W>(total + c));
+              });
+            }
+          });
     });
   });
   return out;
@@ -135,18 +211,25 @@ Tensor scatter_logsumexp(const Tensor& x_, const Tensor& index_, int64_t n, bool
   check_scatter(op, x_, index_, n);
   const Tensor x = torch::stable::contiguous(x_), index = torch::stable::contiguous(index_);
   const Sizes z{x.size(0), x.size(1), n, x.size(2)};
-  const ScalarType type = x.scalar_type(), wide = accumulator_type(type);
-  Tensor top = torch::stable::new_empty(x, {z.outer, n, z.inner}, wide);
-  Tensor sum = torch::stable::new_zeros(x, {z.outer, n, z.inner}, wide);
-  dispatch_floats(op, type, [&]<typename scalar_t>() {
+  Tensor out = torch::stable::new_empty(x, {z.outer, n, z.inner});
+  dispatch_floats(op, x.scalar_type(), [&]<typename scalar_t>() {
     using acc_t = accumulator_t<scalar_t>;
-    auto *pt = top.mutable_data_ptr<acc_t>(), *ps = sum.mutable_data_ptr<acc_t>();
-    top_and_sum(op, x.const_data_ptr<scalar_t>(), index, pt, ps, z, check);
-    for_ranges(z.outer * n * z.inner, 16, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) ps[i] = std::isinf(pt[i]) ? pt[i] : pt[i] + std::log(ps[i]);
+    const auto* px = x.const_data_ptr<scalar_t>();
+    auto* po = out.mutable_data_ptr<scalar_t>();
+    const auto result = [](acc_t top, acc_t sum) {
+      return static_cast<scalar_t>(std::isinf(top) ? top : top + std::log(sum));
+    };
+    const Order order = order_entries(op, "index", index, n, check);
+    for_ordered(order, z.outer, 16 * z.inner, [&](int64_t o, int64_t begin, int64_t end) {
+      Together<true, acc_t>().each(
+          order, px + o * z.edges * z.inner, z.inner, begin, end,
+          [&](int64_t i, const int64_t*, int64_t, const acc_t*, const acc_t* top, const acc_t* sum) {
+            scalar_t* to = po + (o * n + i) * z.inner;
+            for (int64_t c = 0; c < z.inner; ++c) to[c] = result(top[c], sum[c]);
+          });
     });
   });
-  return wide == type ? sum : torch::stable::to(sum, type);
+  return out;
 }
 
 // y * (g - sum over the target of y g), the derivative of softmax in both directions.
@@ -160,44 +243,44 @@ Tensor softmax_backward(const Tensor& y_, const Tensor& g_, const Tensor& index_
   using torch::stable::contiguous;
   const Tensor y = contiguous(y_), g = contiguous(g_), index = contiguous(index_);
   const Sizes z{y.size(0), y.size(1), n, y.size(2)};
-  Tensor dot = torch::stable::new_zeros(y, {z.outer, n, z.inner}, accumulator_type(y.scalar_type()));
   Tensor out = in_large_pages(torch::stable::empty_like(y));
   dispatch_floats(op, y.scalar_type(), [&]<typename scalar_t>() {
     using acc_t = accumulator_t<scalar_t>;
     const auto *py = y.const_data_ptr<scalar_t>(), *pg = g.const_data_ptr<scalar_t>();
-    auto* pd = dot.mutable_data_ptr<acc_t>();
     auto* po = out.mutable_data_ptr<scalar_t>();
-    const auto each = [&](int64_t first, int64_t last, const Listed& some, const auto& use) {
-      for (int64_t o = first; o < last; ++o) {
-        const int64_t base = o * z.edges * z.inner;
-        acc_t* sums = pd + o * n * z.inner;
-        for (int64_t k = 0; k < some.count; ++k) {
-          if (z.inner > 1 && k + kPrefetch < some.count) {
-            const int64_t ahead = base + some.edge[k + kPrefetch] * z.inner;
-            prefetch_row(py + ahead, z.inner);
-            prefetch_row(pg + ahead, z.inner);
-            prefetch_row(sums + some.target[k + kPrefetch] * z.inner, z.inner);
-          }
-          use(base + some.edge[k] * z.inner, sums + some.target[k] * z.inner);
+    if (z.inner < kOrdered) {
+      const Room<acc_t> dots(z.outer * n * z.inner);
+      reduce_targets<Sum>(op, index, z, false, dots.get(), Products<scalar_t, acc_t>{py, pg, z.inner});
+      return for_rows(op, index, z, dots.get(), po, [&]<int W>(int64_t offset, const Pack<acc_t, W>& dot) {
+        return load_as<acc_t, W>(py + offset) * (load_as<acc_t, W>(pg + offset) - dot);
+      });
+    }
+    const Order order = order_entries(op, "index", index, n, false);
+    if (order.entries() < z.edges) torch::stable::zero_(out);
+    for_ordered(order, z.outer, 4 * z.inner, [&](int64_t o, int64_t begin, int64_t end) {
+      const int64_t base = o * z.edges * z.inner, last = order.ptr[end];
+      std::vector<acc_t> room(z.inner);
+      acc_t* __restrict__ dot = room.data();
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t *entry = order.entry.get() + order.ptr[i], count = order.ptr[i + 1] - order.ptr[i];
+        order.prefetch(py + base, order.ptr[i], order.ptr[i + 1], last, z.inner);
+        order.prefetch(pg + base, order.ptr[i], order.ptr[i + 1], last, z.inner);
+        std::fill(room.begin(), room.end(), acc_t(0));
+        for (int64_t k = 0; k < count; ++k) {
+          const int64_t row = base + entry[k] * z.inner;
+          for_channels(z.inner, [&]<int W>(int64_t c) {
+            store_as<W>(dot + c,
+                        load_as<acc_t, W>(dot + c) + load_as<acc_t, W>(py + row + c) * load_as<acc_t, W>(pg + row + c));
+          });
+        }
+        for (int64_t k = 0; k < count; ++k) {
+          const int64_t row = base + entry[k] * z.inner;
+          for_channels(z.inner, [&]<int W>(int64_t c) {
+            store_as<W>(po + row + c, load_as<acc_t, W>(py + row + c) *
+                                          (load_as<acc_t, W>(pg + row + c) - load_as<acc_t, W>(dot + c)));
+          });
         }
       }
-    };
-    const bool complete = for_targets(
-        op, "index", index, n, z.outer, z.inner, false, [&](int64_t first, int64_t last, const Listed& some) {
-          each(first, last, some, [&](int64_t row, acc_t* __restrict__ sum) {
-            for_channels(z.inner, [&]<int W>(int64_t c) {
-              for (int l = 0; l < W; ++l)
-                sum[c + l] += static_cast<acc_t>(py[row + c + l]) * static_cast<acc_t>(pg[row + c + l]);
-            });
-          });
-        });
-    if (!complete) torch::stable::zero_(out);
-    for_edges(op, index, n, z.outer, z.inner, [&](int64_t first, int64_t last, const Listed& some) {
-      each(first, last, some, [&](int64_t row, const acc_t* __restrict__ sum) {
-        for (int64_t c = 0; c < z.inner; ++c)
-          po[row + c] =
-              static_cast<scalar_t>(static_cast<acc_t>(py[row + c]) * (static_cast<acc_t>(pg[row + c]) - sum[c]));
-      });
     });
   });
   return out;

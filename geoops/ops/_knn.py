@@ -28,8 +28,8 @@ def knn(
     Row 0 of the result numbers the points of y, row 1 those of x. Pairs are in the order of y, then of the distance, then
     of x: of several points at the same distance those with the smaller numbers are taken. The search is exact. Squared
     distances $\sum_d (x_d - y_d)^2$ are computed in the dtype of the points, axis after axis, without fused
-    multiply-adds, so the result is the same for any number of threads and on every processor; points so far apart that
-    squares overflow count as equally far. The result has no gradient; compute distances from it with torch.
+    multiply-adds, so the result is the same for any number of threads, on every processor and on CUDA; points so far apart
+    that squares overflow count as equally far. The result has no gradient; compute distances from it with torch.
 
     Args:
         x: points among which neighbours are sought, float32 or float64.

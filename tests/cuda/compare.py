@@ -1,6 +1,7 @@
 """Compares torch.ops.geoops_emulated with torch.ops.geoops on random and empty inputs: ``compare.py library seed``."""
 
 import faulthandler
+import math
 import sys
 
 import torch
@@ -22,8 +23,8 @@ def indices(bound, count, dtype):
     return torch.randint(max(bound, 1), (count,)).to(dtype)
 
 
-def both(name, *arguments, error=None):
-    """Runs an op on CPU and emulated; both must agree, or both raise the same."""
+def both(name, *arguments, error=None, exact=False):
+    """Runs an op on CPU and emulated; both must agree, if `exact` in every bit, or both raise the same."""
     results = []
     for space in (torch.ops.geoops, torch.ops.geoops_emulated):
         try:
@@ -39,7 +40,7 @@ def both(name, *arguments, error=None):
         return
     assert error is None, name
     for a, b in zip(actual, expected, strict=True):
-        close = {torch.bfloat16: 2e-2, torch.float16: 2e-3, torch.float32: 2e-5}.get(b.dtype, 1e-10)
+        close = 0 if exact else {torch.bfloat16: 2e-2, torch.float16: 2e-3, torch.float32: 2e-5}.get(b.dtype, 1e-10)
         torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True, msg=lambda text: f"{name}: {text}")
 
 
@@ -227,8 +228,142 @@ def decompositions(dtype, index):
             both("svd_backward", normal, v, normal.half(), g, v, h, error=ValueError)
 
 
+def cloud(count, dim, kind, dtype):
+    """Points spread evenly, on a lattice with many equal distances, on one place, in clusters, or so far that squares overflow."""
+    x = torch.rand(count, dim).to(dtype)
+    if kind == "lattice":
+        return (x * 4).round() / 4
+    if kind == "place":
+        return torch.full_like(x, 0.3)
+    if kind == "clusters":
+        return torch.randint(3, (count, 1)).to(dtype) * 5 + x * 0.01
+    return (x - 0.5) * (torch.finfo(dtype).max if kind == "far" else 1)
+
+
+def batch_of(count, examples, index):
+    return (torch.randint(examples, (count,)) * 3).sort()[0].to(index)
+
+
+def neighbours(dtype, index):
+    if dtype not in (torch.float32, torch.float64):
+        return
+    inf = math.inf
+    for n, m, dim, kind, examples, periodic in [
+        (90, 40, 1, "even", 0, None),
+        (150, 60, 2, "even", 3, [0.4, inf]),
+        (300, 50, 3, "even", 0, None),
+        (200, 40, 3, "even", 5, [0.7, 1.1, 0.2]),
+        (80, 30, 2, "lattice", 4, None),
+        (90, 30, 3, "lattice", 0, [1.0, 0.75, inf]),
+        (70, 20, 3, "place", 2, None),
+        (120, 30, 5, "clusters", 0, None),
+        (40, 20, 4, "even", 40, [0.5] * 4),
+        (60, 20, 3, "far", 0, None),
+        (1, 3, 2, "even", 0, None),
+        (0, 3, 2, "even", 2, [-1.0, 0.0]),
+        (3, 0, 2, "even", 2, None),
+        (0, 0, 70, "even", 0, None),
+        (20, 9, 70, "even", 0, None),
+    ]:
+        x, y = cloud(n, dim, kind, dtype), cloud(m, dim, kind, dtype)
+        bx, by = (batch_of(count, examples, index) if examples else None for count in (n, m))
+        box = None if periodic is None else torch.tensor(periodic, dtype=torch.float64)
+        for k, r in [(1, inf), (5, inf), (n + 3, inf), (0, inf), (-1, 0.0), (-1, 0.25), (3, 0.4), (-1, 1e300)]:
+            both("neighbours", x, y, bx, by, box, k, r, True, exact=True)
+            both("neighbours", x, x, bx, bx, box, k, r, False, exact=True)
+        both("neighbours", x, x.clone(), bx, bx, box, 4, inf, False, exact=True)
+        if n and not examples:
+            both("nearest", y, x, by, bx, box, exact=True)
+    x, y = cloud(50, 3, "even", dtype), cloud(40, 3, "even", dtype)
+    bx, by = torch.zeros(50, dtype=index), torch.zeros(40, dtype=index)
+    by[30:] = 1
+    both("nearest", x, y, bx, by, None, exact=True)
+    both("nearest", y, x, by, bx, None, error=ValueError)
+    for value in (math.nan, inf, -inf):
+        bad = x.clone()
+        bad[17, 1] = bad[30, 0] = value
+        both("neighbours", bad, y, None, None, None, 1, inf, True, error=ValueError)
+        both("neighbours", x, bad, None, None, None, -1, 0.1, True, error=ValueError)
+        both("nearest", bad, y, None, None, None, error=ValueError)
+        both("fps", bad, None, None, 0.5, -1, error=ValueError)
+    falls, below = bx.clone(), bx - 1
+    falls[20], falls[40] = 3, -5
+    for arguments in [
+        (x, y, falls, by, None, 1, inf, True),
+        (x, y, bx, falls[:40], None, 1, inf, True),
+        (x, y, below, by, None, 1, inf, True),
+        (x, y, bx, by[:9], None, 1, inf, True),
+        (x, y, bx[:, None], by, None, 1, inf, True),
+        (x, y, bx, None, None, 1, inf, True),
+        (x, y, bx.float(), by, None, 1, inf, True),
+        (x, y, None, None, torch.ones(2).double(), 1, inf, True),
+        (x, y, None, None, torch.ones(3), 1, inf, True),
+        (x, y, None, None, torch.tensor([1.0, 0.0, 2.0]).double(), 1, inf, True),
+        (x, y, None, None, torch.tensor([1.0, 2.0, math.nan]).double(), 1, inf, True),
+        (x, y, None, None, None, -1, -1.0, True),
+        (x, y, None, None, None, -1, math.nan, True),
+        (x, y[:, :2], None, None, None, 1, inf, True),
+        (x, y.to(torch.float16), None, None, None, 1, inf, True),
+        (x, y.double() if dtype == torch.float32 else y.float(), None, None, None, 1, inf, True),
+        (x[0], y, None, None, None, 1, inf, True),
+        (x[:, :0], y[:, :0], None, None, None, 1, inf, True),
+    ]:
+        both("neighbours", *arguments, error=ValueError)
+
+
+def fps(dtype, index):
+    if dtype not in (torch.float32, torch.float64):
+        return
+    for n, dim, kind, examples in [
+        (200, 3, "even", 0),
+        (90, 2, "even", 4),
+        (60, 1, "lattice", 3),
+        (70, 3, "place", 2),
+        (40, 5, "clusters", 30),
+        (50, 3, "far", 0),
+        (1, 2, "even", 0),
+        (0, 2, "even", 2),
+    ]:
+        x = cloud(n, dim, kind, dtype)
+        batch = batch_of(n, examples, index) if examples else None
+        priority = torch.rand(n).to(dtype).mul(4).round()
+        for ratio, number in [(0.0, 12), (0.3, -1)]:
+            both("fps", x, batch, None, ratio, number, exact=True)
+            both("fps", x, batch, priority, ratio, number, exact=True)
+    x = cloud(600, 3, "even", dtype)
+    both("fps", x[:40], torch.arange(40, dtype=index) // 9, None, 1.0, -1, exact=True)
+    both("fps", x, None, None, 0.0, 5, exact=True)
+    for arguments in [
+        (x, None, None, 1.5, -1),
+        (x, None, None, math.nan, -1),
+        (x, None, priority, 0.5, -1),
+        (x, torch.arange(600, dtype=index).flip(0), None, 0.5, -1),
+        (x, torch.arange(600, dtype=index) - 1, None, 0.5, -1),
+        (x.to(torch.float16), None, None, 0.5, -1),
+    ]:
+        both("fps", *arguments, error=ValueError)
+
+
+def nearest_facet(dtype, index):
+    if dtype != torch.float64 or index != torch.int64:
+        return
+    for facets, points, corners, dim in [(60, 80, 2, 2), (70, 60, 2, 3), (50, 50, 3, 2), (90, 80, 3, 3), (1, 9, 3, 3)]:
+        x = torch.rand(facets, 1, dim).double() + 0.2 * torch.rand(facets, corners, dim).double()
+        x[facets // 2, 1] = x[facets // 2, 0]  # flat
+        x[facets // 3] = x[-1]  # twice
+        p = torch.rand(points, dim).double() * 2 - 0.5
+        p[: points // 3] = x.flatten(0, 1)[torch.randint(facets * corners, (points // 3,))]
+        both("nearest_facet", x, p, exact=True)
+        both("nearest_facet", (x * 4).round(), (p * 4).round(), exact=True)
+        both("nearest_facet", x[:0], p[:0], exact=True)
+        both("nearest_facet", x[:0], p, error=ValueError)
+        both("nearest_facet", x, p.float(), error=ValueError)
+        both("nearest_facet", x, p[:, :1], error=ValueError)
+        both("nearest_facet", x[:, :1], p, error=ValueError)
+
+
 scatter.integers = segments.integers = True
-CASES = [edge_ops, relative_attention, scatter, segments, softmax, decompositions]
+CASES = [edge_ops, relative_attention, scatter, segments, softmax, decompositions, neighbours, fps, nearest_facet]
 
 if __name__ == "__main__":
     faulthandler.enable()

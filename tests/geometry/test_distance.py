@@ -135,6 +135,17 @@ def test_of_facets_at_the_same_distance_the_first_counts():
         assert way(many, points)[0].tolist() == [0, 0, 2]
 
 
+@pytest.mark.parametrize("corners", [2, 3])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_every_device_finds_the_same_facets(device, corners, dim):
+    if geoops.ops.info().cpu != "native" or (device.type == "cuda" and geoops.ops.info().cuda != "native"):
+        pytest.skip("the native library is not built")
+    facets, points = uniform(500 * corners, dim).view(500, corners, dim), uniform(3000, dim)
+    op = torch.ops.geoops.nearest_facet.default
+    for there, here in zip(op(facets.to(device), points.to(device)), op(facets, points), strict=True):
+        assert torch.equal(there.cpu(), here)
+
+
 def test_nearest_passes_opcheck_and_states_what_it_expects():
     op = torch.ops.geoops.nearest_facet.default
     corners, points = uniform(20, 2).view(10, 2, 2), uniform(7, 2)

@@ -30,6 +30,13 @@ def test_equals_the_greedy_algorithm(draw, n, dim, kind, examples, dtype, number
     assert torch.equal(op(x, batch, priority, 0.3, -1), _fps_torch(x, batch, priority, 0.3, -1))
 
 
+@pytest.mark.parametrize("kind", ["uniform", "lattice", "clusters"])
+def test_every_device_chooses_the_same(draw, device, dtype, kind):
+    x, batch = draw(5000, 3, kind, dtype), torch.arange(5000) // 700
+    assert torch.equal(fps(x.to(device), ratio=0.1).cpu(), fps(x, ratio=0.1))
+    assert torch.equal(fps(x.to(device), batch.to(device), number=40).cpu(), fps(x, batch, number=40))
+
+
 def test_many_points(draw):
     x = draw(20000, 3)
     assert torch.equal(fps(x, number=300), _fps_torch(x, None, None, 0.0, 300))

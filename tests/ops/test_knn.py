@@ -130,6 +130,18 @@ def test_non_contiguous_points_and_gradients(device):
     (x[edges[0]] - x[edges[1]]).square().sum().backward()
 
 
+@pytest.mark.parametrize("kind", ["uniform", "lattice", "clusters"])
+def test_every_device_finds_the_same(draw, device, dtype, kind):
+    x = draw(5000, 3, kind, dtype)
+    batch = torch.arange(5000) // 700
+    for examples, box in [(None, None), (batch, None), (batch, [0.6, INF, 1.1])]:
+        there = None if examples is None else examples.to(device)
+        assert torch.equal(knn_graph(x.to(device), 9, there, box=box).cpu(), knn_graph(x, 9, examples, box=box))
+        assert torch.equal(radius_graph(x.to(device), 0.1, there, box=box).cpu(), radius_graph(x, 0.1, examples, box=box))
+        near = nearest(x[::7].contiguous().to(device), x.to(device), box=box)
+        assert torch.equal(near.cpu(), nearest(x[::7].contiguous(), x, box=box))
+
+
 def test_bits_do_not_depend_on_threads(draw):
     x = draw(20000, 3)
     results = []
