@@ -3,7 +3,6 @@
 
 #include "check.cuh"
 
-#include <limits>
 #include <type_traits>
 
 namespace geoops {
@@ -53,9 +52,6 @@ __device__ inline key_t<T> key_of(T x, bool largest) {
   }
   return largest ? key : ~key;
 }
-
-template <typename T>
-constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
 // The shift of exponentials from the key of a maximum: 0 where that is -inf or where there is nothing (key 0).
 template <typename T>

@@ -47,7 +47,8 @@ def relative_attention(
       \alpha_{ijh} = \mathrm{softmax}_j\Big(\frac{\langle q_{ih}, k_{hj}\rangle}{\sqrt c} + b_h \cdot g(x_i, y_j, n_j) + s_j\Big)$$
 
     with g of `pair_features`. Native kernels make no array with one entry per pair (on CUDA up to 64 channels); a query's result
-    does not depend on the others. Differentiable to any order in q, k, v, offset and bias, not in the positions and normals.
+    does not depend on the others. Differentiable to any order, in reverse and forward mode, in q, k, v, offset and
+    bias, not in the positions and normals.
 
     Args:
         q: queries.
