@@ -7,14 +7,16 @@
 #include <type_traits>
 #include <utility>
 
-#ifndef __CUDACC__
-#include "cpu/lanes.h"
+#if !defined(__CUDACC__) && !defined(GEOOPS_EMULATED)
+#include "cpu/lanes.h"  // a thread of CUDA has numbers for lanes
 #endif
 
 #ifdef __CUDACC__
 #define GEOOPS_DENSE __host__ __device__ __forceinline__
+#define GEOOPS_ROLLED  // nvcc keeps it rolled itself, and a matrix in registers only if it may choose
 #else
 #define GEOOPS_DENSE inline __attribute__((always_inline))
+#define GEOOPS_ROLLED _Pragma("GCC unroll 1")
 #endif
 
 namespace geoops::dense {
@@ -229,7 +231,7 @@ GEOOPS_DENSE void svd(const Matrix<T, D>& f, bool rotations, Matrix<T, D>& u, Ve
   const Scaled<T, D> scaled(f);
   const T tiny = all_of<T>(limits<T>::tiny), one = all_of<T>(1);
   Matrix<T, D> b = transpose(scaled.x), w = identity<T, D>();
-#pragma GCC unroll 1
+  GEOOPS_ROLLED
   for (int sweep = 0; sweep < (D == 2 ? 2 : limits<T>::sweeps); ++sweep)
     for (int p = 0; p < D; ++p)
       for (int q = p + 1; q < D; ++q) {
@@ -291,7 +293,7 @@ GEOOPS_DENSE void eigh(const Matrix<T, D>& from, Vector<T, D>& w, Matrix<T, D>& 
     for (int j = 0; j < D; ++j) whole[i][j] = 0.5f * from[i][j] + 0.5f * from[j][i];
   const Scaled<T, D> scaled(whole);
   Matrix<T, D> a = scaled.x, x = identity<T, D>();
-#pragma GCC unroll 1
+  GEOOPS_ROLLED
   for (int sweep = 0; sweep < (D == 2 ? 1 : limits<T>::sweeps); ++sweep)
     for (int p = 0; p < D; ++p)
       for (int r = p + 1; r < D; ++r) {
@@ -311,14 +313,14 @@ GEOOPS_DENSE void eigh(const Matrix<T, D>& from, Vector<T, D>& w, Matrix<T, D>& 
   }
   for (int pass = 1; pass < D; ++pass)
     for (int i = D - 1; i >= pass; --i) {
-      const auto swap = w[i] < w[i - 1];
-      const T less = swap ? w[i] : w[i - 1];
-      w[i] = swap ? w[i - 1] : w[i];
-      w[i - 1] = less;
+      const T below = w[i - 1], above = w[i];
+      const auto swap = above < below;
+      w[i] = swap ? below : above;
+      w[i - 1] = swap ? above : below;
       for (int k = 0; k < D; ++k) {
-        const T old = x[i][k];
-        x[i][k] = swap ? x[i - 1][k] : old;
-        x[i - 1][k] = swap ? -old : x[i - 1][k];
+        const T left = x[i - 1][k], right = x[i][k];
+        x[i][k] = swap ? left : right;
+        x[i - 1][k] = swap ? -right : left;
       }
     }
   for (int i = 0; i < D; ++i) {

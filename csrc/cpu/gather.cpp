@@ -170,16 +170,13 @@ Tensor index_to_ptr(const Tensor& index_, int64_t n, bool check) {
   auto* const out = ptr.mutable_data_ptr<int64_t>();
   dispatch_index(op, index.scalar_type(), [&]<typename index_t>() {
     const auto* const all = index.const_data_ptr<index_t>();
+    if (check) check_ascending(op, "index", all, rows, edges, n);
     for (int64_t row = 0; row < rows; ++row) {
       const index_t* p = all + row * edges;
       int64_t* to = out + row * (n + 1);
       const auto at = [&](int64_t e) {  // what is out of bounds or order can make no pointer leave its place
-        return e < 0 ? int64_t{-1} : e == edges ? n : std::clamp<int64_t>(p[e], 0, n);
+        return e < 0 ? int64_t{-1} : e == edges ? n : std::clamp<int64_t>(p[e], -1, n);
       };
-      if (check) {
-        check_bounds(op, "index", p, edges, n);
-        check_ascending(op, "index", p, edges);
-      }
       for_ranges(edges + 1, 1, [&](int64_t begin, int64_t end) {
         for (int64_t e = begin; e < end; ++e)
           for (int64_t i = at(e - 1) + 1; i <= at(e); ++i) to[i] = e;

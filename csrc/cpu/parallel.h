@@ -50,14 +50,18 @@ void check_bounds(const char* op, const char* name, const index_t* index, int64_
   if (e < count) fail<std::out_of_range>(op, ": ", name, "[", e, "] = ", index[e], " is outside [0, ", bound, ")");
 }
 
-// Raises ValueError where an index is less than the one before it.
+// Raises unless every row of `width` indices ascends within [0, bound): IndexError first, else ValueError.
 template <typename index_t>
-void check_ascending(const char* op, const char* name, const index_t* index, int64_t count) {
-  if (count < 2) return;
-  const int64_t e = first_bad(count - 1, [&](int64_t i) { return index[i + 1] < index[i]; });
-  if (e < count - 1)
-    fail<std::invalid_argument>(op, ": expected ", name, " in ascending order, but ", name, "[", e + 1,
-                                "] = ", index[e + 1], " follows ", index[e], "; sort it, or use scatter");
+void check_ascending(const char* op, const char* name, const index_t* index, int64_t rows, int64_t width,
+                     int64_t bound) {
+  for (int64_t row = 0; row < rows; ++row) check_bounds(op, name, index + row * width, width, bound);
+  for (int64_t row = 0; row < rows && width > 1; ++row) {
+    const index_t* p = index + row * width;
+    const int64_t e = first_bad(width - 1, [&](int64_t i) { return p[i + 1] < p[i]; });
+    if (e < width - 1)
+      fail<std::invalid_argument>(op, ": expected ", name, " in ascending order, but ", name, "[", e + 1,
+                                  "] = ", p[e + 1], " follows ", p[e], "; sort it, or use scatter");
+  }
 }
 
 constexpr size_t kPage = size_t{1} << 21;  // a large page

@@ -54,7 +54,8 @@ __global__ void put_entries(Layout z, const word_t* __restrict__ g, const int64_
   }
 }
 
-// Pointer i of a row is the number of entries less than i.
+// Pointer i of a row is the number of entries less than i. Of an index that does not ascend some pointers are found
+// that do: where the searches for two numbers part, that for the larger one goes right.
 __global__ void find_pointers(const int64_t* __restrict__ index, int64_t* __restrict__ ptr, int64_t rows, int64_t edges,
                               int64_t n) {
   for (int64_t j = first_thread(); j < rows * (n + 1); j += all_threads()) {
@@ -64,14 +65,8 @@ __global__ void find_pointers(const int64_t* __restrict__ index, int64_t* __rest
       const int64_t middle = low + (high - low) / 2;
       index[row * edges + middle] < i ? low = middle + 1 : high = middle;
     }
-    ptr[j] = i == n ? edges : low;
+    ptr[j] = low;
   }
-}
-
-// What an index that does not ascend can leave: each pointer is at least the one before it.
-__global__ void raise_pointers(int64_t* __restrict__ ptr, int64_t rows, int64_t n) {
-  for (int64_t row = first_thread(); row < rows; row += all_threads())
-    for (int64_t i = 1; i <= n; ++i) ptr[row * (n + 1) + i] = max(ptr[row * (n + 1) + i], ptr[row * (n + 1) + i - 1]);
 }
 
 Tensor gather(const Tensor& x_, const Tensor& index_, bool check) {
@@ -152,7 +147,6 @@ Tensor index_to_ptr(const Tensor& index_, int64_t n, bool check) {
   if (check) check_ascending(op, "index", index, n);
   Tensor ptr = torch::stable::new_empty(index, {rows, n + 1}, ScalarType::Long);
   launch_for(op, find_pointers, ptr.numel(), index, data<int64_t>(index), data<int64_t>(ptr), rows, edges, n);
-  if (!check) launch_for(op, raise_pointers, rows, index, data<int64_t>(ptr), rows, n);
   return ptr;
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>
@@ -60,6 +61,9 @@ void fetch(const char* op, T* to, const T* from, int64_t count, const Tensor& ne
 namespace geoops {
 
 constexpr int kThreads = 256;
+
+template <typename T>
+constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
 // Grids are capped and the kernels stride through the rest, so that counts beyond 2^31 need no special case.
 inline unsigned blocks_for(int64_t threads) {

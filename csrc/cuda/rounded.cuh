@@ -3,12 +3,7 @@
 
 #include "launch.cuh"
 
-#include <limits>
-
 namespace geoops {
-
-template <typename T>
-constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
 template <typename T>
 struct Rounded {

@@ -53,12 +53,12 @@ __device__ inline key_t<T> key_of(T x, bool largest) {
   return largest ? key : ~key;
 }
 
-// The shift of exponentials from the key of a maximum: 0 where that is infinite or where there is nothing (key 0).
+// The shift of exponentials from the key of a maximum: 0 where that is -inf or where there is nothing (key 0).
 template <typename T>
 __device__ inline T shift_of(key_t<T> key) {
   constexpr key_t<T> sign = key_t<T>(1) << (8 * sizeof(T) - 1);
   const T top = key == 0 ? T(0) : of_bits(key & sign ? key ^ sign : ~key);
-  return top - top == 0 || top != top ? top : T(0);
+  return top == -kInfinity<T> ? T(0) : top;
 }
 
 __device__ inline void add(float* to, float x) { atomicAdd(to, x); }

@@ -31,7 +31,10 @@ __global__ void divide(Layout z, const scalar_t* __restrict__ x, const int64_t* 
 
 template <typename acc_t>
 __global__ void add_logarithm(const key_t<acc_t>* __restrict__ top, acc_t* __restrict__ sum, int64_t count) {
-  for (int64_t i = first_thread(); i < count; i += all_threads()) sum[i] = shift_of<acc_t>(top[i]) + log(sum[i]);
+  for (int64_t i = first_thread(); i < count; i += all_threads()) {
+    const acc_t shift = shift_of<acc_t>(top[i]);
+    sum[i] = shift == kInfinity<acc_t> ? shift : shift + log(sum[i]);
+  }
 }
 
 template <typename scalar_t, typename acc_t>

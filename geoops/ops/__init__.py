@@ -1,5 +1,6 @@
 """Tensors in, tensors out: native kernels with their shape rules and gradients."""
 
+from . import _fixed_order as _fixed_order
 from ._edge_attention import edge_attention as edge_attention
 from ._edge_dot import edge_dot as edge_dot
 from ._edge_sum import edge_sum as edge_sum

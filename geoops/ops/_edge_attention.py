@@ -29,8 +29,8 @@ def edge_attention(
       \alpha_e = \frac{\exp l_e}{\sum_{f:\ \mathrm{dst}(f) = \mathrm{dst}(e)} \exp l_f}$$
 
     Neither the weights nor anything of the size edges x channels is made. A target without edges gets zero. Differentiable to
-    any order in `logits` and `v`. Sums of 16-bit numbers are accumulated in 32 bits. See Veličković et al., Graph attention
-    networks (2018).
+    any order in `logits` and `v`. For the order of sums see `edge_sum`. Sums of 16-bit numbers are accumulated in 32 bits. See
+    Veličković et al., Graph attention networks (2018).
 
     Args:
         logits: (edges,), or (edges, heads) where v has heads; of the dtype of v.

@@ -25,8 +25,9 @@ def edge_sum(
 
     Nothing of the size edges x channels is made. A target without edges gets zero. Differentiable to any order in `x` and
     `w`: the adjoint in `x` is `edge_sum` along the reversed edges and the adjoint in `w` is `edge_dot`. On the CPU a target's
-    terms are added in the order of the edges, so the result has the same bits for any number of threads. Sums of 16-bit
-    numbers are accumulated in 32 bits.
+    terms are added in the order of the edges, so the result has the same bits for any number of threads. On CUDA it has the
+    same bits in every run only under `torch.use_deterministic_algorithms`, which does make an array of edges x channels. Sums
+    of 16-bit numbers are accumulated in 32 bits.
 
     Args:
         x: values at the sources, (sources, channels) or (sources, heads, channels).

@@ -20,15 +20,17 @@ from ._reduce import (
 )
 
 
-def _check_ptr(op: str, ptr: Tensor, entries: int) -> None:
-    flat = ptr.flatten()
-    check_bounds(op, "ptr", flat, entries + 1)
-    wrong = (ptr[:, 1:] < ptr[:, :-1]).nonzero()
+def _check_ascending(op: str, name: str, index: Tensor, bound: int) -> None:
+    """Raises unless every row ascends within [0, bound)."""
+    outside = ((index < 0) | (index >= bound)).nonzero()
+    if len(outside):
+        check_bounds(op, name, index[outside[0, 0]], bound)
+    wrong = (index[:, 1:] < index[:, :-1]).nonzero()
     if len(wrong):
         e = int(wrong[0, 1]) + 1
-        row = ptr[wrong[0, 0]]
+        row = index[wrong[0, 0]]
         raise ValueError(
-            f"{op}: expected ptr in ascending order, but ptr[{e}] = {int(row[e])} follows {int(row[e - 1])}; sort it, or "
+            f"{op}: expected {name} in ascending order, but {name}[{e}] = {int(row[e])} follows {int(row[e - 1])}; sort it, or "
             "use scatter"
         )
 
@@ -51,26 +53,26 @@ def _by_row(x: Tensor, ptr: Tensor, reduce):
 
 
 def _segment_sum_torch(x: Tensor, ptr: Tensor) -> Tensor:
-    _check_ptr("segment_sum", ptr, x.shape[1])
+    _check_ascending("segment_sum", "ptr", ptr, x.shape[1] + 1)
     n = ptr.shape[1] - 1
     return _by_row(x, ptr, lambda rows, owner: _scatter_sum_torch(rows, owner, n + 1, False)[:, :n]).clone()
 
 
 def _segment_mul_torch(x: Tensor, ptr: Tensor) -> Tensor:
-    _check_ptr("segment_mul", ptr, x.shape[1])
+    _check_ascending("segment_mul", "ptr", ptr, x.shape[1] + 1)
     n = ptr.shape[1] - 1
     return _by_row(x, ptr, lambda rows, owner: _scatter_mul_torch(rows, owner, n + 1, False)[:, :n]).clone()
 
 
 def _segment_extremum_torch(x: Tensor, ptr: Tensor, largest: bool) -> tuple[Tensor, Tensor]:
-    _check_ptr("segment_extremum", ptr, x.shape[1])
+    _check_ascending("segment_extremum", "ptr", ptr, x.shape[1] + 1)
     n = ptr.shape[1] - 1
     out, arg = _by_row(x, ptr, lambda rows, owner: _scatter_extremum_torch(rows, owner, n + 1, largest, False))
     return out[:, :n].clone(), arg[:, :n].clone()  # no views: forward mode refuses them
 
 
 def _gather_csr_torch(x: Tensor, ptr: Tensor, e: int) -> Tensor:
-    _check_ptr("gather_csr", ptr, e)
+    _check_ascending("gather_csr", "ptr", ptr, e + 1)
     padded = torch.cat([x, x.new_zeros(x.shape[0], 1, x.shape[2])], 1)
     owners = _owners(ptr, e)
     if len(owners) == 1:
@@ -80,15 +82,7 @@ def _gather_csr_torch(x: Tensor, ptr: Tensor, e: int) -> Tensor:
 
 def _index_to_ptr_torch(index: Tensor, n: int, check: bool) -> Tensor:
     if check:
-        check_bounds("index_to_ptr", "index", index.flatten(), n)
-        wrong = (index[:, 1:] < index[:, :-1]).nonzero()
-        if len(wrong):
-            e = int(wrong[0, 1]) + 1
-            row = index[wrong[0, 0]]
-            raise ValueError(
-                f"index_to_ptr: expected index in ascending order, but index[{e}] = {int(row[e])} follows {int(row[e - 1])}; "
-                "sort it, or use scatter"
-            )
+        _check_ascending("index_to_ptr", "index", index, n)
     values = torch.arange(n + 1, device=index.device).expand(index.shape[0], n + 1).contiguous()
     return torch.searchsorted(index.long().contiguous(), values)
 

@@ -5,9 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ._checks import check_devices
+from ._derive import batch_first, derive
 from ._library import plain_torch
-
-_ops = torch.ops.geoops
 
 #: Pair features of the bias: |d|^2, two logarithms of distance, cosine to the normal and its square.
 PAIR_FEATURES = 5
@@ -48,7 +47,8 @@ def relative_attention(
       \alpha_{ijh} = \mathrm{softmax}_j\Big(\frac{\langle q_{ih}, k_{hj}\rangle}{\sqrt c} + b_h \cdot g(x_i, y_j, n_j) + s_j\Big)$$
 
     with g of `pair_features`. Native kernels make no array with one entry per pair (on CUDA up to 64 channels); a query's result
-    does not depend on the others. Differentiable to any order in q, k, v, offset and bias, not in the positions and normals.
+    does not depend on the others. Differentiable to any order, in reverse and forward mode, in q, k, v, offset and
+    bias, not in the positions and normals.
 
     Args:
         q: queries.
@@ -67,7 +67,7 @@ def relative_attention(
     _check(q, k, v, x, y, normal, offset, bias)
     if q.is_cuda and (q.shape[-1] > 64 or x.shape[-1] > 3):  # more than a thread of the kernel keeps in registers
         return _relative_attention_torch(q, k, v, x, y, normal, offset, bias)
-    return _ops.relative_attention.default(q, k, v, x, y, normal, offset, bias)
+    return _attention(q, k, v, x, y, normal, offset, bias)
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, x: Tensor, y: Tensor, normal: Tensor, offset: Tensor, bias: Tensor) -> None:
@@ -101,17 +101,25 @@ def _check(q: Tensor, k: Tensor, v: Tensor, x: Tensor, y: Tensor, normal: Tensor
         raise ValueError("relative_attention: there are no tokens to attend to")
 
 
+def _products(q: Tensor, k: Tensor) -> Tensor:
+    """Returns the scaled inner products (shapes, heads, queries, tokens)."""
+    return q.transpose(1, 2) @ k.mT * q.shape[-1] ** -0.5
+
+
+def _biases(bias: Tensor, features: Tensor) -> Tensor:
+    return (bias @ features.flatten(1)).reshape(bias.shape[0], *features.shape[1:]).transpose(0, 1)
+
+
 def _weights(q: Tensor, k: Tensor, features: Tensor, offset: Tensor, bias: Tensor) -> Tensor:
     """Returns the softmax weights (shapes, heads, queries, tokens)."""
-    logits = torch.einsum("bnhc,bhtc->bhnt", q, k) * q.shape[-1] ** -0.5
-    return (logits + torch.einsum("hf,fbnt->bhnt", bias, features) + offset[:, None, None]).softmax(-1)
+    return (_products(q, k) + _biases(bias, features) + offset[:, None, None]).softmax(-1)
 
 
 def _relative_attention_torch(
     q: Tensor, k: Tensor, v: Tensor, x: Tensor, y: Tensor, normal: Tensor, offset: Tensor, bias: Tensor
 ) -> Tensor:
     _check(q, k, v, x, y, normal, offset, bias)
-    return torch.einsum("bhnt,bhtc->bnhc", _weights(q, k, pair_features(x, y, normal), offset, bias), v).contiguous()
+    return (_weights(q, k, pair_features(x, y, normal), offset, bias) @ v).transpose(1, 2).contiguous()
 
 
 plain_torch("relative_attention", _relative_attention_torch)
@@ -135,14 +143,36 @@ def _backward(ctx, grad: Tensor):
         features = pair_features(x, y, normal)
     # The weights are computed again; all of this is torch, so that its derivatives exist too.
     weights = _weights(q, k, features, offset, bias)
-    dv = torch.einsum("bhnt,bnhc->bhtc", weights, grad)
-    dweights = torch.einsum("bnhc,bhtc->bhnt", grad, v)
+    grad = grad.transpose(1, 2)
+    dweights = grad @ v.mT
     dlogits = weights * (dweights - (weights * dweights).sum(-1, keepdim=True))
     scaled = dlogits * q.shape[-1] ** -0.5
-    dq = torch.einsum("bhnt,bhtc->bnhc", scaled, k)
-    dk = torch.einsum("bhnt,bnhc->bhtc", scaled, q)
-    dbias = torch.einsum("bhnt,fbnt->hf", dlogits, features)
+    dq, dk, dv = (scaled @ k).transpose(1, 2), scaled.mT @ q.transpose(1, 2), weights.mT @ grad
+    dbias = dlogits.transpose(0, 1).reshape(bias.shape[0], features[0].numel()) @ features.flatten(1).mT
     return dq, dk, dv, None, None, None, dlogits.sum((1, 2)), dbias
 
 
-torch.library.register_autograd("geoops::relative_attention", _backward, setup_context=_save)
+def _jvp(ctx, *tangents: Tensor | None) -> Tensor:
+    q, k, v, x, y, normal, offset, bias = ctx.saved_tensors
+    zeros = (torch.zeros_like(t) if d is None else d for t, d in zip(ctx.saved_tensors, tangents, strict=True))
+    dq, dk, dv, _, _, _, doffset, dbias = zeros
+    with torch.no_grad():
+        features = pair_features(x, y, normal)
+    weights = _weights(q, k, features, offset, bias)
+    dlogits = _products(dq, k) + _products(q, dk) + _biases(dbias, features) + doffset[:, None, None]
+    dweights = weights * (dlogits - (weights * dlogits).sum(-1, keepdim=True))
+    return (dweights @ v + weights @ dv).transpose(1, 2)
+
+
+def _vmap(info, in_dims, *inputs):
+    """Takes a batch as more shapes; of the coefficients of the bias, which shapes share, one after the other."""
+    raw, size = torch.ops.geoops.relative_attention.default, info.batch_size
+    *each, bias = inputs
+    if in_dims[-1] is None:
+        out = raw(*(batch_first(t, d, size).flatten(0, 1) for t, d in zip(each, in_dims, strict=False)), bias)
+        return out.reshape(size, out.shape[0] // size, *out.shape[1:]), 0
+    rows = [[t if d is None else t.select(d, i) for t, d in zip(inputs, in_dims, strict=True)] for i in range(size)]
+    return torch.stack([raw(*row) for row in rows]), 0
+
+
+_attention = derive("relative_attention", _save, _backward, _jvp, _vmap)

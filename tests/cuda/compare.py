@@ -64,6 +64,7 @@ def edge_ops(dtype, index):
             both("edge_sum", x, w, src, dst, targets, check)
             both("edge_dot", x, y, src, dst, check)
             both("edge_attention", w, x, src, dst, targets, check)
+            both("edge_attention", special(w.clone()), x, src, dst, targets, check)
         if edges > 5:
             for wrong in (src, dst):
                 for at, bad in ((edges // 2, -1), (2, 1000)):
@@ -153,12 +154,19 @@ def segments(dtype, index):
             i = torch.randint(max(n, 1), (rows, edges)).sort()[0].to(index)
             both("index_to_ptr", i, n, True)
             both("index_to_ptr", i, n, False)
+            both("index_to_ptr", torch.randint(-1, n + 2, (rows, edges)).sort()[0].to(index), n, False)
             if edges > 5:
                 i[-1, 3] = -1
                 both("index_to_ptr", i, n, True, error=IndexError)
                 i[-1, 2:4] = torch.tensor([n - 1, 0])
                 i[-1, :2] = 0
                 both("index_to_ptr", i, n, True, error=ValueError)
+                if rows > 1:  # bounds come before order, whatever the rows
+                    i[0, 2:4], i[-1, 4] = torch.tensor([n - 1, 0]), n
+                    both("index_to_ptr", i, n, True, error=IndexError)
+                    late = ptr.clone()
+                    late[0, 1:3], late[-1, -1] = torch.tensor([2, 1]), edges + 1
+                    both("segment_sum", x, late, error=IndexError)
                 out = torch.ops.geoops_emulated.index_to_ptr(i.flip(1), n, False)
                 assert (out.diff() >= 0).all()
                 assert ((out >= 0) & (out <= edges)).all()
@@ -167,7 +175,7 @@ def segments(dtype, index):
 def softmax(dtype, index):
     for outer, edges, n, inner in LAYOUTS:
         x, i = numbers(outer, edges, inner, dtype=dtype), indices(n, edges, index)
-        for y in (x, special(x.clone()).nan_to_num(torch.nan, 1.0, -torch.inf)):
+        for y in (x, special(x.clone())):
             both("scatter_softmax", y, i, n, True)
             both("scatter_logsumexp", y, i, n, True)
         both("softmax_backward", x, numbers(outer, edges, inner, dtype=dtype), i, n)
@@ -176,6 +184,48 @@ def softmax(dtype, index):
             both("scatter_softmax", x, i, n, True, error=IndexError)
             both("scatter_softmax", x, i, n, False)
             both("scatter_logsumexp", x, i, n, False)
+
+
+def decompositions(dtype, index):
+    if dtype not in (torch.float32, torch.float64) or index != torch.int64:
+        return
+    ops, close = torch.ops.geoops_emulated, 1e-5 if dtype == torch.float32 else 1e-13
+    for count, d in [(300, 2), (300, 3), (1, 2), (1, 3), (0, 2), (0, 3)]:
+        Q, R = (torch.linalg.qr(torch.randn(count, d, d, dtype=torch.float64))[0] for _ in range(2))
+        apart = (torch.tensor([3.0, 2.0, 1.0])[:d].double() + 0.3 * torch.rand(count, d).double())[:, None]
+        for F in ((Q * apart @ R).to(dtype), (Q * apart @ Q.mT).to(dtype)):  # far from equal values: all is unique
+            for name, more in (("svd", (True,)), ("svd", (False,)), ("polar", ()), ("eigh", ())):
+                both(name, F[::2], *more)
+        g, h, normal = (numbers(count, d, d, dtype=dtype) for _ in range(3))
+        v = numbers(count, d, dtype=dtype)
+        both("polar_backward", *torch.ops.geoops.polar((Q * apart @ R).to(dtype)), g, h)
+        equal, rank_one, zero = (Q * 2 @ R).to(dtype), normal[..., :1] * normal[..., :1, :], normal * 0
+        for F in (normal, equal, rank_one, zero, normal * 1e30, normal * 1e-38):
+            scale = F.abs().amax((-2, -1), keepdim=True).clamp(min=torch.finfo(dtype).tiny)
+            U, sigma, V = ops.svd(F, True)
+            rotation, stretch = ops.polar(F)
+            w, X = ops.eigh(F)
+            for ours, theirs in (
+                (U * sigma[:, None] @ V.mT, F),
+                (rotation @ stretch, F),
+                (X * w[:, None] @ X.mT, F / 2 + F.mT / 2),
+                *((x.mT @ x * scale, torch.eye(d, dtype=dtype) * scale) for x in (U, V, rotation, X)),
+            ):
+                torch.testing.assert_close(ours / scale, theirs / scale, rtol=close, atol=close)
+            sigma, w = (sigma / scale[..., 0]).mul(16).round() / 16, (w / scale[..., 0]).mul(16).round() / 16  # equal or far apart
+            both("svd_backward", U, sigma, V, g, v, h)
+            both("eigh_backward", w, X, v, g)
+            both("polar_backward", rotation, torch.diag_embed(sigma), g, h)
+            both("singular_value_map", F, v, U, V, g, h)
+            both("singular_value_map_backward", normal, U, V, g, h)
+        broken = normal.clone()
+        broken[: count // 2, 0, 0] = torch.nan
+        both("svd", broken[: count // 2], True)
+        both("svd", normal[..., :1], True, error=ValueError)
+        both("eigh", normal.half(), error=ValueError)
+        if count:
+            both("polar_backward", normal, normal[1:], g, h, error=ValueError)
+            both("svd_backward", normal, v, normal.half(), g, v, h, error=ValueError)
 
 
 def cloud(count, dim, kind, dtype):
@@ -313,7 +363,7 @@ def nearest_facet(dtype, index):
 
 
 scatter.integers = segments.integers = True
-CASES = [edge_ops, relative_attention, scatter, segments, softmax, neighbours, fps, nearest_facet]
+CASES = [edge_ops, relative_attention, scatter, segments, softmax, decompositions, neighbours, fps, nearest_facet]
 
 if __name__ == "__main__":
     faulthandler.enable()

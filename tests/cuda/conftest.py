@@ -73,9 +73,19 @@ class Emulated:
     libraries: dict[str, Path]
     programs: dict[str, Path]
 
-    def compare(self, check, seed):
+    def compare(self, check, seed, **environment):
         """Compares all ops with those of the CPU, in a process of its own."""
         command = [sys.executable, HERE / "compare.py", self.libraries[check], str(seed)]
+        return sanitized(command, GEOOPS_EMULATION_SEED=str(seed), **environment)
+
+    def large(self):
+        """Does so on tensors that are larger than 32 bits can address."""
+        command = [sys.executable, HERE / "large.py", self.libraries["address"]]
+        return sanitized(command, GEOOPS_EMULATION_ENDS="1")
+
+    def order(self, seed, mode):
+        """Returns a checksum of sums of equal numbers for a schedule of the threads."""
+        command = [sys.executable, HERE / "order.py", self.libraries["address"], "0", mode]
         return sanitized(command, GEOOPS_EMULATION_SEED=str(seed))
 
     def broken(self, check, name, seed):

@@ -2,7 +2,9 @@
 //
 // The threads of a block run as fibres. Which one goes on is drawn at random from the seed GEOOPS_EMULATION_SEED at
 // every barrier, shuffle and atomic operation. A fibre runs thread after thread, so threads that never wait cost no
-// switch. Errors end the process with a message: exceptions cannot leave a block whose other threads are half done.
+// switch. GEOOPS_EMULATION_GRID caps the number of blocks, so that kernels have to stride; with GEOOPS_EMULATION_ENDS
+// only the first and the last block of a large grid run. Errors end the process with a message: exceptions cannot leave
+// a block whose other threads are half done.
 //
 // Sources compiled with -fsanitize=thread call __tsan_read4(address) and the like before every access; here these keep,
 // for each word, who wrote and read it last, and report two accesses of different threads of which one writes, unless
@@ -10,6 +12,7 @@
 #include <sanitizer/common_interface_defs.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -33,6 +36,7 @@ Place thread, block, block_dim, grid_dim;
 namespace {
 
 constexpr size_t kStack = 256 * 1024;
+constexpr unsigned kSmallGrid = 64;
 
 [[noreturn]] void fail(const char* op, const char* format, ...) {
   std::fprintf(stderr, "emulation: %s: ", op);
@@ -240,7 +244,9 @@ void note(const void* pointer, int size, bool writes, bool atomic) {
 }  // namespace
 
 void run(const char* op, unsigned blocks, unsigned threads, const std::function<void()>& kernel) {
-  if (blocks == 0 || threads == 0 || threads > 1024) fail(op, "launch of %u blocks of %u threads", blocks, threads);
+  if (blocks == 0 || blocks > 0x7fffffffu || threads == 0 || threads > 1024)
+    fail(op, "launch of %u blocks of %u threads", blocks, threads);
+  if (const char* cap = std::getenv("GEOOPS_EMULATION_GRID")) blocks = std::min<unsigned>(blocks, std::atoi(cap));
   machine.op = op;
   machine.kernel = &kernel;
   words.clear();
@@ -248,8 +254,11 @@ void run(const char* op, unsigned blocks, unsigned threads, const std::function<
   grid_dim = {blocks, 1, 1};
   machine.order.resize(threads);
   for (unsigned t = 0; t < threads; ++t) machine.order[t] = t;
-  std::vector<unsigned> order(blocks);
-  for (unsigned b = 0; b < blocks; ++b) order[b] = b;
+  std::vector<unsigned> order{0, blocks - 1};
+  if (blocks <= kSmallGrid || !std::getenv("GEOOPS_EMULATION_ENDS")) {
+    order.resize(blocks);
+    for (unsigned b = 0; b < blocks; ++b) order[b] = b;
+  }
   shuffle_order(order);
   for (const unsigned b : order) {
     block = {b, 0, 0};

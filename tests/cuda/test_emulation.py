@@ -10,6 +10,24 @@ def test_kernels_equal_those_of_the_cpu(emulated, check, seed):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
 
 
+def test_few_blocks_do_the_work_of_many(emulated):
+    done = emulated.compare("address", 2, GEOOPS_EMULATION_GRID="2")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+
+
+def test_addresses_beyond_32_bits(emulated):
+    done = emulated.large()
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+
+
+@pytest.mark.parametrize("mode", ["fixed", "any"])
+def test_only_a_fixed_order_gives_the_same_bits(emulated, mode):
+    runs = [emulated.order(seed, mode) for seed in range(3)]
+    for done in runs:
+        assert done.returncode == 0, done.stderr[-6000:]
+    assert (len({done.stdout for done in runs}) == 1) == (mode == "fixed")
+
+
 MISTAKES = [
     ("address", "write out of bounds", "heap-buffer-overflow"),
     ("address", "address of 32 bits", "signed integer overflow"),

@@ -13,8 +13,9 @@ ENTRY = re.compile(
     re.DOTALL,
 )
 REGISTERS = 64  # two blocks of 512, or eight of 128, fill a multiprocessor
-# Kept are a query and a sum for each channel, the corners of a facet, and a query with the front of a heap.
-LARGE = {"attend_tiles": 168, "find_facets": 104, "find_neighbours": 72}
+# Kept are a query and a sum for each channel, the corners of a facet, a query with the front of a heap, and up to four
+# matrices of 3x3 doubles.
+LARGE = {"attend_tiles": 168, "find_facets": 104, "find_neighbours": 72, "each_matrix": 104}
 
 
 @pytest.mark.skipif(not LOGS, reason="the CUDA library has not been compiled here")

@@ -108,6 +108,24 @@ def test_derivatives_of_first_and_second_order(device):
     assert gradgradcheck(relative_attention, arguments)
 
 
+def test_derivatives_in_every_mode(check_derivatives, device):
+    given_ = draw(shapes=2, queries=3, tokens=4, channels=2, device=device)
+
+    def attend(*values):
+        return relative_attention(**given_ | dict(zip(DIFFERENTIABLE, values, strict=True)))
+
+    check_derivatives(attend, *(given_[name] for name in DIFFERENTIABLE))
+
+
+@pytest.mark.parametrize("batched", [NAMES[:7], ("q", "x"), ("offset",), ("bias",), NAMES])
+def test_vmap(batched, device):
+    given_ = draw(device=device)
+    many = {name: torch.stack([value, 2 * value, value.flip(0)]) for name, value in given_.items() if name in batched}
+    out = torch.func.vmap(lambda some: relative_attention(**given_ | some))(many)
+    rows = [relative_attention(**given_ | {name: value[i] for name, value in many.items()}) for i in range(3)]
+    torch.testing.assert_close(out, torch.stack(rows))
+
+
 def test_opcheck(device, dtype):
     given_ = draw(dtype=dtype, device=device)
     for name in DIFFERENTIABLE:

@@ -129,6 +129,7 @@ def test_opcheck(device, dtype, op, rest):
 def test_opcheck_of_pointers(device):
     index = torch.tensor([[0, 2, 2, 3]], device=device)
     assert torch.ops.geoops.index_to_ptr(index, 5, True).tolist() == [[0, 1, 1, 3, 4, 4]]
+    assert torch.ops.geoops.index_to_ptr(torch.tensor([[-1, 0, 2, 5]]), 3, False).tolist() == [[1, 2, 2, 3]]  # of none
     torch.library.opcheck(torch.ops.geoops.index_to_ptr.default, (index, 5, True))
 
 
