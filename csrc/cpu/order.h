@@ -5,6 +5,8 @@
 
 namespace geoops {
 
+constexpr int64_t kOrdered = 24;  // channels from which on that pays
+
 struct Order {
   Room<int64_t> ptr;    // entries of target i begin at ptr[i] and end before ptr[i + 1]
   Room<int64_t> entry;  // ascending within each target
@@ -14,12 +16,12 @@ struct Order {
 
   // Announces the rows that follow those of one target, of which there are as many; `last` ends the list.
   template <typename scalar_t>
-  void prefetch(const scalar_t* rows, int64_t begin, int64_t end, int64_t last, int64_t inner) const {
+  GEOOPS_INLINE void prefetch(const scalar_t* rows, int64_t begin, int64_t end, int64_t last, int64_t inner) const {
     end = std::min(end, last - kAhead);
     for (int64_t k = begin; k < end; ++k) prefetch_row(rows + entry[k + kAhead] * inner, inner);
   }
 
-  static constexpr int64_t kAhead = 16;
+  static constexpr int64_t kAhead = 32;
 };
 
 // A stable counting sort. Every thread counts and places the entries of its own targets. If `check`, the first index

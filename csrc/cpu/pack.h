@@ -71,7 +71,7 @@ GEOOPS_INLINE Pack<T, W> pack_of(T value) {
 // Calls use.operator()<W>(c) for blocks of W channels that cover [0, inner), the widest first: loops of a known length
 // become straight vector code.
 template <int widest = 16, typename Use>
-void for_channels(int64_t inner, const Use& use) {
+GEOOPS_INLINE void for_channels(int64_t inner, const Use& use) {
   int64_t c = 0;
   if constexpr (widest > 16)
     for (; c + widest <= inner; c += widest) use.template operator()<widest>(c);

@@ -8,7 +8,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <new>
+#include <utility>
+#include <vector>
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -78,28 +81,82 @@ inline Tensor in_large_pages(Tensor fresh) {
   return fresh;
 }
 
-// Room for intermediate results, in large pages if it is large; not initialised.
+// Keeps some freed memory: the system clears every page that it hands out, which can take as long as a whole op.
+class Pool {
+ public:
+  static Pool& shared() {
+    static Pool* const pool = new Pool;  // outlives every thread
+    return *pool;
+  }
+
+  // Returns memory in large pages and its size, at least `size`.
+  std::pair<void*, size_t> take(size_t size) {
+    size = (size + kPage - 1) / kPage * kPage;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = std::find_if(free_.begin(), free_.end(), [&](const auto& block) {
+        return size <= block.second && block.second <= 2 * size;
+      });
+      if (found != free_.end()) {
+        const auto block = *found;
+        free_.erase(found);
+        kept_ -= block.second;
+        return block;
+      }
+    }
+    void* const data = std::aligned_alloc(kPage, size);
+    if (data == nullptr) throw std::bad_alloc();
+#ifdef __linux__
+    madvise(data, size, MADV_HUGEPAGE);
+#endif
+    return {data, size};
+  }
+
+  void give(std::pair<void*, size_t> block) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (kept_ + block.second <= kMost) {
+        kept_ += block.second;
+        free_.push_back(block);
+        return;
+      }
+    }
+    std::free(block.first);
+  }
+
+ private:
+  static constexpr size_t kMost = size_t{64} << 20;
+
+  std::mutex mutex_;
+  std::vector<std::pair<void*, size_t>> free_;
+  size_t kept_ = 0;
+};
+
+// Room for intermediate results; not initialised.
 template <typename T>
 class Room {
  public:
   explicit Room(int64_t count) {
     const size_t size = static_cast<size_t>(count) * sizeof(T);
-    const bool large = size > kPage / 4;
-    const size_t page = large ? kPage : 64;
-    data_.reset(static_cast<T*>(std::aligned_alloc(page, (size + page) / page * page)));
-    if (!data_) throw std::bad_alloc();
-#ifdef __linux__
-    if (large) madvise(data_.get(), (size + page) / page * page, MADV_HUGEPAGE);
-#endif
+    if (size > kPage / 4)
+      block_ = Pool::shared().take(size);
+    else
+      small_.reset(new T[count]);
   }
-  T* get() const { return data_.get(); }
-  T& operator[](int64_t i) const { return data_.get()[i]; }
+  Room(Room&& other) : small_(std::move(other.small_)), block_(std::exchange(other.block_, {nullptr, 0})) {}
+  Room& operator=(Room&& other) {
+    std::swap(small_, other.small_), std::swap(block_, other.block_);
+    return *this;
+  }
+  ~Room() {
+    if (block_.first != nullptr) Pool::shared().give(block_);
+  }
+  T* get() const { return small_ ? small_.get() : static_cast<T*>(block_.first); }
+  T& operator[](int64_t i) const { return get()[i]; }
 
  private:
-  struct Free {
-    void operator()(T* data) const { std::free(data); }
-  };
-  std::unique_ptr<T, Free> data_;
+  std::unique_ptr<T[]> small_;
+  std::pair<void*, size_t> block_{nullptr, 0};
 };
 
 // Rows are gathered at random, which the processor cannot foresee; so they are announced this many edges ahead: the
@@ -109,8 +166,9 @@ int64_t rows_ahead(int64_t channels) {
   return std::clamp<int64_t>(1024 / std::max<int64_t>(1, channels * sizeof(scalar_t)), 8, 32);
 }
 
+// Always inline: GCC takes a function that does nothing else for one without effect, and leaves out its calls.
 template <typename scalar_t>
-void prefetch_row(const scalar_t* row, int64_t channels) {
+inline __attribute__((always_inline)) void prefetch_row(const scalar_t* row, int64_t channels) {
   const auto* bytes = reinterpret_cast<const char*>(row);
   const int64_t size = std::min<int64_t>(channels * sizeof(scalar_t), 256);  // the hardware follows longer rows itself
   for (int64_t line = 0; line < size; line += 64) __builtin_prefetch(bytes + line);

@@ -155,8 +155,6 @@ bool by_keys(const Problem& p, int64_t chunks, const Tensor& out, const Tensor& 
   return complete;
 }
 
-constexpr int64_t kOrdered = 32;  // channels from which on rows are read in the order of their targets
-
 std::tuple<Tensor, Tensor> scatter_extremum(const Tensor& x_, const Tensor& index_, int64_t n, bool largest,
                                             bool check) {
   const char* op = "scatter_extremum";

@@ -126,44 +126,85 @@ std::pair<acc_t, acc_t> range_of(const scalar_t* x, int64_t count) {
       acc_t least[16], most[16];
       std::fill_n(least, 16, kMost), std::fill_n(most, 16, kLeast);
       const int64_t stop = std::min(count, (b + 1) * kBlock);
-      for (int64_t i = b * kBlock; i < stop; i += 16)
-        for (int l = 0; l < 16; ++l) {
-          const acc_t value = static_cast<acc_t>(x[std::min(i + l, stop - 1)]);
-          least[l] = value > kLeast && value < least[l] ? value : least[l];
-          most[l] = value > most[l] ? value : most[l];
-        }
+      const auto see = [&](int64_t i, int l) {
+        const auto value = static_cast<acc_t>(x[i]);
+        least[l] = value > kLeast && value < least[l] ? value : least[l];
+        most[l] = value > most[l] ? value : most[l];
+      };
+      int64_t i = b * kBlock;
+      for (; i + 16 <= stop; i += 16)
+        for (int l = 0; l < 16; ++l) see(i + l, l);
+      for (; i < stop; ++i) see(i, 0);
       low[b] = *std::min_element(least, least + 16), high[b] = *std::max_element(most, most + 16);
     }
   });
   return {*std::min_element(low.get(), low.get() + blocks), *std::max_element(high.get(), high.get() + blocks)};
 }
 
-// Where all values lie so close together that none of their exponentials underflows, one shift serves all targets, and
+// exp(x - shift), taken shortly before they are added up. `close` becomes false where a difference is larger than
+// the limit, other than -inf and NaN.
+template <typename scalar_t, typename acc_t>
+struct Powers {
+  const scalar_t* x;
+  acc_t* y;
+  int64_t inner;
+  acc_t shift, limit;
+  std::atomic<bool>& close;
+
+  template <int W>
+  GEOOPS_INLINE Pack<acc_t, W> at(int64_t offset) const {
+    return load_as<acc_t, W>(y + offset);
+  }
+  GEOOPS_INLINE void prefetch(int64_t) const {}
+
+  void prepare(int64_t begin, int64_t end) const {
+    acc_t some[kListed + Lanes<acc_t>::count];
+    for (int64_t e = begin; e < end; ++e) some[e - begin] = static_cast<acc_t>(x[e]) - shift;
+    exponentials(some, end - begin);
+    std::copy_n(some, end - begin, y + begin);
+  }
+
+  void exponentials(acc_t* some, int64_t count) const {
+    int far = 0;
+    for (int64_t i = 0; i < count; ++i)
+      far |= (some[i] > limit) | ((some[i] < -limit) & (some[i] > worst<true, acc_t>()));
+    if (far != 0) close = false;
+    exp_all(some, count);
+  }
+};
+
+// Where values lie so close together that no exponential overflows or underflows, one shift serves all targets, and
 // entries are read in the order in which they lie. Returns false where they do not.
 template <typename scalar_t>
 bool softmax_shifted(const char* op, const Tensor& x, const Tensor& index, const Tensor& out, const Sizes& z,
                      bool check) {
   using acc_t = accumulator_t<scalar_t>;
   constexpr bool same = std::is_same_v<acc_t, scalar_t>;
+  constexpr acc_t kLimit = sizeof(acc_t) == 4 ? 60 : 600;  // so many of them that no sum overflows
   const auto* px = x.const_data_ptr<scalar_t>();
   auto* po = out.mutable_data_ptr<scalar_t>();
   const int64_t count = z.outer * z.edges * z.inner;
   if (count == 0) return false;
-  const auto [least, most] = range_of<acc_t>(px, count);
-  if (!(most - least < (sizeof(acc_t) == 4 ? 80 : 700))) return false;
   const Room<acc_t> room(same ? 0 : count), sum(z.outer * z.n * z.inner);
   acc_t* powers = room.get();
   if constexpr (same) powers = po;
-  for_ranges((count + kListed - 1) / kListed, 8 * kListed, [&](int64_t begin, int64_t end) {
-    acc_t some[kListed];
-    for (int64_t start = begin * kListed; start < std::min(count, end * kListed); start += kListed) {
-      const int64_t some_count = std::min(kListed, count - start);
-      for (int64_t i = 0; i < some_count; ++i) some[i] = static_cast<acc_t>(px[start + i]) - most;
-      exp_all(some, some_count);
-      std::copy_n(some, some_count, powers + start);
+  const auto add = [&](acc_t shift) {
+    std::atomic<bool> close{true};
+    const Powers<scalar_t, acc_t> terms{px, powers, z.inner, shift, kLimit, close};
+    if (z.inner == 1 && chunks_for(z.outer, z.edges, z.n) > 0) {
+      reduce_targets<Sum>(op, index, z, check, sum.get(), terms);
+    } else {  // two threads that each took the rows of their own targets would write to the same lines of the cache
+      for_ranges((count + kListed - 1) / kListed, 8 * kListed, [&](int64_t begin, int64_t end) {
+        for (int64_t b = begin; b < end; ++b) terms.prepare(b * kListed, std::min(count, (b + 1) * kListed));
+      });
+      if (close) reduce_targets<Sum>(op, index, z, check, sum.get(), Rows<acc_t, acc_t>{powers, z.inner});
     }
-  });
-  reduce_targets<Sum>(op, index, z, check, sum.get(), Rows<acc_t, acc_t>{powers, z.inner});
+    return close.load();
+  };
+  if (!add(acc_t(0))) {  // most often nothing has to be shifted
+    const auto [least, most] = range_of<acc_t>(px, count);
+    if (!(most - least < kLimit) || !add(most)) return false;
+  }
   for_ranges(z.outer * z.n * z.inner, 4, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) sum[i] = 1 / sum[i];
   });
@@ -172,8 +213,6 @@ bool softmax_shifted(const char* op, const Tensor& x, const Tensor& index, const
   });
   return true;
 }
-
-constexpr int64_t kOrdered = 32;  // channels from which on rows are read in the order of their targets
 
 Tensor scatter_softmax(const Tensor& x_, const Tensor& index_, int64_t n, bool check) {
   const char* op = "scatter_softmax";

@@ -18,6 +18,7 @@ GEOOPS_INLINE uint64_t place_of(index_t index) {
   return static_cast<uint64_t>(static_cast<int64_t>(index));
 }
 
+// One channel; value.prepare(begin, end), if there is one, is told which entries are next.
 template <typename Reduce, typename acc_t, typename Value>
 GEOOPS_INLINE bool reduce_chunks(const char* op, const Tensor& index, const Sizes& z, int64_t chunks, acc_t* out,
                                  const Value& value) {
@@ -28,12 +29,16 @@ GEOOPS_INLINE bool reduce_chunks(const char* op, const Tensor& index, const Size
     const auto* p = index.const_data_ptr<index_t>();
     for_chunks(sums.get(), z.outer, chunks, z.edges, z.n, [&](int64_t o, acc_t* to, int64_t begin, int64_t end) {
       bool all = true;
-      for (int64_t e = begin; e < end; ++e) {
-        const uint64_t i = place_of(p[e]);
-        if (i < bound)
-          to[i] = Reduce::of(to[i], value.template at<1>(o * z.edges + e));
-        else
-          all = false;
+      for (int64_t start = begin; start < end; start += kListed) {
+        const int64_t stop = std::min(end, start + kListed);
+        if constexpr (requires { value.prepare(start, stop); }) value.prepare(o * z.edges + start, o * z.edges + stop);
+        for (int64_t e = start; e < stop; ++e) {
+          const uint64_t i = place_of(p[e]);
+          if (i < bound)
+            to[i] = Reduce::of(to[i], value.template at<1>(o * z.edges + e));
+          else
+            all = false;
+        }
       }
       if (!all) complete = false;
     });
@@ -45,8 +50,8 @@ GEOOPS_INLINE bool reduce_chunks(const char* op, const Tensor& index, const Size
 }
 
 // out[o, i, c] = reduction of value.at<W>(offset of entry e) over the entries e with index[e] = i;
-// value.prefetch(offset) announces a row. Returns whether all indices are in bounds; others are left out, or raise
-// IndexError if `check`.
+// value.prefetch(offset) announces a row. Returns whether
+// all indices are in bounds; others are left out, or raise IndexError if `check`.
 template <typename Reduce, typename acc_t, typename Value>
 bool reduce_targets(const char* op, const Tensor& index, const Sizes& z, bool check, acc_t* out, const Value& value) {
   const int64_t chunks = z.inner == 1 ? chunks_for(z.outer, z.edges, z.n) : 0, inner = z.inner;
@@ -56,10 +61,11 @@ bool reduce_targets(const char* op, const Tensor& index, const Sizes& z, bool ch
     return complete;
   }
   const int64_t ahead = rows_ahead<acc_t>(inner);
-  std::fill_n(out, z.outer * z.n * inner, static_cast<acc_t>(Reduce::start));
+  for_ranges(z.outer * z.n * inner, 1,
+             [&](int64_t begin, int64_t end) { std::fill(out + begin, out + end, static_cast<acc_t>(Reduce::start)); });
   return for_targets(op, "index", index, z.n, z.outer, inner, check,
                      [&](int64_t first, int64_t last, const Listed& some) {
-                       for (int64_t o = first; o < last; ++o)
+                       for (int64_t o = first; o < last; ++o) {
                          for (int64_t k = 0; k < some.count; ++k) {
                            if (inner > 1 && k + ahead < some.count) {
                              value.prefetch((o * z.edges + some.edge[k + ahead]) * inner);
@@ -71,6 +77,7 @@ bool reduce_targets(const char* op, const Tensor& index, const Sizes& z, bool ch
                              store_as<W>(to + c, Reduce::of(load_as<acc_t, W>(to + c), value.template at<W>(row + c)));
                            });
                          }
+                       }
                      });
 }
 

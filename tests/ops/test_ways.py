@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from geoops import ops
 from geoops.ops import _reduce, _reduce_segments, _reduce_softmax
 
 raw = torch.ops.geoops
@@ -78,6 +79,7 @@ def test_ends_of_integers(dtype, inner):
             assert torch.equal(found[1], expected[1])
 
 
+@pytest.mark.skipif(ops.info().cpu != "native", reason="plain torch raises")
 @pytest.mark.parametrize("inner", [1, 8, 40])
 def test_entries_out_of_bounds_are_left_out(inner):
     x, index = torch.randn(1, 500, inner), torch.randint(-3, 43, (500,))
@@ -90,7 +92,8 @@ def test_entries_out_of_bounds_are_left_out(inner):
     assert torch.equal(arg, torch.cat([kept, torch.tensor([500])])[position])
     soft = raw.scatter_softmax(x, index, 40, False)
     same(soft[:, kept], raw.scatter_softmax(inside, at, 40, True))
-    assert soft.sum() == soft[:, kept].sum()
+    left_out = ((index < 0) | (index >= 40)).nonzero().flatten()
+    assert (soft[:, left_out] == 0).all()
     back = raw.softmax_backward(soft, x, index, 40)
     same(back[:, kept], raw.softmax_backward(soft[:, kept], inside, at, 40))
     same(raw.scatter_logsumexp(x, index, 40, False), raw.scatter_logsumexp(inside, at, 40, True))
