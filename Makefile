@@ -5,7 +5,7 @@ VENV ?= .venv
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= 2
-BENCHES ?= edge_sum relative_attention
+BENCHES ?= scatter neighbours small_dense edge_sum growth relative_attention
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -15,7 +15,7 @@ CPP := $(filter %.h %.cpp %.cu %.cuh,$(wildcard csrc/* csrc/*/*))
 PEERS := build/peers
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help venv dev demo test test-fast conformance peers format bench docs wheel clean
+.PHONY: help venv dev demo test test-fast conformance peers format bench docs wheel wheel-check clean
 .PHONY: lint lint-python lint-format lint-cpp lint-words lint-docstrings lint-imports lint-types
 
 help:
@@ -23,9 +23,9 @@ help:
 	@echo "make test      all tests and notebooks, with coverage (test-fast: without slow tests, notebooks and coverage)"
 	@echo "make conformance  geoops.compat against torch-scatter and torch-cluster, which are compiled into build/peers first"
 	@echo "make lint      style, types, import rules, spelling (format: repair what can be repaired)"
-	@echo "make bench     benchmarks of the ops, written to benchmarks/results"
+	@echo "make bench     benchmarks of the ops beside torch-scatter, torch-cluster, scipy and torch, written to benchmarks/results"
 	@echo "make docs      documentation, in docs/_build/html"
-	@echo "make wheel     one wheel for every Python, in dist"
+	@echo "make wheel     one wheel for every Python, in dist (wheel-check: tested under another Python and torch)"
 	@echo "make venv|dev  only install: for use | with the tools of development; make clean removes what was made"
 	@echo "TORCH='$(TORCH)' is installed first; give another requirement to change it, for instance TORCH=torch"
 
@@ -102,8 +102,12 @@ format: $(DEV)
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP)
 
-bench: $(CORE)
+bench: $(CORE) peers
 	for name in $(BENCHES); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# Python 3.12 and torch 2.14.1 unless CHECK says otherwise; installs several gigabytes below build/.
+wheel-check: wheel
+	$(BIN)/python benchmarks/wheel_check.py $(CHECK)
 
 docs: $(DEV)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

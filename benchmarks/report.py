@@ -15,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PLOT = Path("docs/images/unit_cell_time.png")
+GROWTH = Path("docs/images/ops_growth.png")
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOTHING = "No results are committed yet. `python benchmarks/unit_cell.py --help` says how they are made."
 
@@ -234,32 +235,155 @@ def data(records: Mapping[str, Record]) -> str:
     )
 
 
+def circumstances(record: Record) -> str:
+    """Returns what a table of timings was measured with."""
+    peers = [
+        f"{p} {record['versions'][p]}" for p in ("torch", "torch-scatter", "torch-cluster", "scipy") if p in record["versions"]
+    ]
+    isa = record["results"].get("kernels", {}).get("isa")
+    return ", ".join([*peers, threads(record["threads"]), *([f"kernels for {isa}"] if isa else []), record["hardware"]])
+
+
+def ratio(value: float) -> str:
+    """Returns a ratio with two figures."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def scatter(results: Path) -> str:
+    """Returns the table of reductions, or nothing."""
+    if not (path := results / "scatter.json").is_file():
+        return ""
+    record = json.loads(path.read_text())
+    found = record["results"]
+    widths = sorted({row["channels"] for row in found["rows"]})
+    by = {(row["op"], row["pass"], row["channels"]): row for row in found["rows"]}
+    body = []
+    for op, kind in dict.fromkeys((row["op"], row["pass"]) for row in found["rows"]):
+        cells = []
+        for width in widths:
+            row = by[op, kind, width]
+            others = " / ".join(ratio(row["times"][p]) if p in row["times"] else "" for p in ("torch_scatter", "torch"))
+            cells.append(f"{row['ms']['geoops']:.3g} ms: {others}")
+        body.append([op if kind == "forward" else f"{op}, with backward", *cells])
+    shares = ", ".join(
+        f"{op} {by[op, 'forward', widths[-1]]['copy_share']:.0%}"
+        for op in ("segment sum", "scatter sum")
+        if (op, "forward", 1) in by
+    )
+    return (
+        f"Reductions of {found['edges']:,} entries to {found['nodes']:,} targets, {found['dtype']}: milliseconds of geoops, and "
+        f"how many times as long torch-scatter / torch take in the same process ({circumstances(record)}).\n\n"
+        + table(["reduction", *(f"{width} channel{'s' if width > 1 else ''}" for width in widths)], body)
+        + f"\n\nShare of the bandwidth of `copy_` at {widths[-1]} channels, counting what has to be moved: {shares}."
+    )
+
+
+def searches(results: Path) -> str:
+    """Returns the table of searches for neighbours, or nothing."""
+    if not (path := results / "neighbours.json").is_file():
+        return ""
+    record = json.loads(path.read_text())
+    found = record["results"]
+    rows = [[row["search"], row["package"], f"{row['ms']:.3g}", ratio(row["times"])] for row in found["rows"]]
+    million = found["million"]
+    return (
+        f"Searches on {found['points']:,} uniform points in space, {found['mean_neighbours']} neighbours within the radius, k = "
+        f"{found['k']} ({circumstances(record)}; scipy with as many workers).\n\n"
+        + table(["search", "package", "ms", "times geoops"], rows)
+        + f"\n\nA radius graph on {million['points']:,} points ({million['edges']:,} edges) takes {million['seconds']} s, and the "
+        f"process then has used {million['peak_gib_of_process']} GiB at most."
+    )
+
+
+def decompositions(results: Path) -> str:
+    """Returns the table of small dense kernels, or nothing."""
+    if not (path := results / "small_dense.json").is_file():
+        return ""
+    record = json.loads(path.read_text())
+    found = record["results"]
+    rows = [
+        [f"`{r['op']}` {r['size']}x{r['size']}, {r['pass']}", f"{r['ms']:.3g}", f"{r['torch_ms']:.3g}", ratio(r["speedup"])]
+        for r in found["rows"]
+    ]
+    errors = found["error_3"]
+    return (
+        f"{found['matrices']:,} matrices, {found['dtype']} ({circumstances(record)}).\n\n"
+        + table(["decomposition", "geoops, ms", "torch.linalg, ms", "speed-up"], rows)
+        + f"\n\nLargest relative error for 3x3 against float64: singular values {errors['singular_values']:.1e} (torch "
+        f"{errors['singular_values_of_torch']:.1e}), product of the factors {errors['product']:.1e}."
+    )
+
+
+def edges(results: Path) -> str:
+    """Returns the table of fused edge ops, or nothing."""
+    if not (path := results / "edge_sum.json").is_file():
+        return ""
+    record = json.loads(path.read_text())
+    found = record["results"]
+    rows = [
+        [f"`{r['op']}`, {r['pass']}", r["channels"], f"{r['ms']['geoops']:.3g}"]
+        + [ratio(r["times"][p]) if p in r["times"] else "" for p in ("torch_scatter", "torch")]
+        for r in found["rows"]
+    ]
+    memory = ", ".join(f"{package} {mib:,.0f} MiB" for package, mib in found["peak_mib"].items())
+    return (
+        f"Gather, multiply and add along {found['edges']:,} edges between {found['nodes']:,} nodes, {found['dtype']}, fused in "
+        f"geoops and in separate steps elsewhere ({circumstances(record)}).\n\n"
+        + table(["op", "channels", "geoops, ms", "times torch-scatter", "times torch"], rows)
+        + f"\n\nMemory that one `edge_sum` with 64 channels needs at most beyond its inputs: {memory}; the values of the edges, "
+        f"which geoops does not store, are {found['edges_times_channels_mib']:,.0f} MiB."
+    )
+
+
+def growth(results: Path) -> str:
+    """Returns how time grows with size, or nothing."""
+    if not (path := results / "growth.json").is_file():
+        return ""
+    record = json.loads(path.read_text())
+    found = record["results"]
+    rows = [[r["op"], *(f"{ms:.3g}" for ms in r["ms"]), f"{r['slope']:.2f}"] for r in found["rows"]]
+    return (
+        f"Milliseconds against the number of edges, ten for each node, {found['channels']} channels; the searches are among the "
+        f"nodes, points in space. The slope is that of a line through the logarithms ({circumstances(record)}).\n\n"
+        + table(["op", *(f"{size:,}" for size in found["sizes"]), "slope"], rows)
+        + f"\n\n![Time against size](images/{GROWTH.name})"
+    )
+
+
+def attention(results: Path) -> str:
+    """Returns the table of relative_attention, or nothing."""
+    if not (path := results / "relative_attention.json").is_file():
+        return ""
+    record = json.loads(path.read_text())
+    found = record["results"]
+    rows = [
+        [f"`relative_attention`, {r['tokens']} tokens", r["channels"], r["ms"], r["torch_ms"], ratio(r["speedup"])]
+        for r in found["rows"]
+    ]
+    return (
+        f"{found['queries']:,} queries, {found['heads']} heads, {found['dtype']}, without derivatives "
+        f"({circumstances(record)}).\n\n" + table(["op", "channels of a head", "geoops, ms", "torch, ms", "speed-up"], rows)
+    )
+
+
+def wheel(results: Path) -> str:
+    """Returns under what else the wheel was tested, or nothing."""
+    if not (path := results / "wheel_check.json").is_file():
+        return ""
+    found = json.loads(path.read_text())["results"]
+    built, tested, tests = found["built_with"], found["tested_with"], found["tests"]
+    passed = tests["tests"] - tests["failures"] - tests["errors"] - tests["skipped"]
+    return (
+        f"The wheel `{found['wheel']['file']}`, built with torch {built['torch']} on Python {built['python']}, was installed "
+        f"unchanged under torch {tested['torch']} on Python {tested['python']}: {passed:,} tests of the ops passed, "
+        f"{tests['failures'] + tests['errors']} failed, {tests['skipped']:,} were skipped, most of them for want of a GPU."
+    )
+
+
 def ops(results: Path) -> str:
     """Returns the benchmarks of the native ops, or nothing."""
-    parts = []
-    lead = "Native kernels against plain torch in the same process"
-    if (path := results / "edge_sum.json").is_file():
-        record = json.loads(path.read_text())
-        found = record["results"]
-        rows = [[f"`{r['op']}`, {r['pass']}", r["channels"], r["ms"], r["torch_ms"], f"{r['speedup']:.2f}"] for r in found["rows"]]
-        parts.append(
-            f"{lead}: {found['edges']:,} edges, {found['nodes']:,} nodes, "
-            f"{found['dtype']}, {threads(record['threads'])} ({record['hardware']}).\n\n"
-            + table(["op", "channels", "geoops, ms", "torch, ms", "speed-up"], rows)
-        )
-    if (path := results / "relative_attention.json").is_file():
-        record = json.loads(path.read_text())
-        found = record["results"]
-        rows = [
-            [f"`relative_attention`, {r['tokens']} tokens", r["channels"], r["ms"], r["torch_ms"], f"{r['speedup']:.2f}"]
-            for r in found["rows"]
-        ]
-        parts.append(
-            f"{lead}: {found['queries']:,} queries, {found['heads']} heads, {found['dtype']}, without derivatives, "
-            f"{threads(record['threads'])} ({record['hardware']}).\n\n"
-            + table(["op", "channels of a head", "geoops, ms", "torch, ms", "speed-up"], rows)
-        )
-    return "\n\n".join(parts)
+    sections = (scatter, searches, decompositions, edges, attention, growth, wheel)
+    return "\n\n".join(filter(None, (section(results) for section in sections)))
 
 
 def provenance(records: Mapping[str, Record]) -> str:
@@ -284,7 +408,7 @@ def provenance(records: Mapping[str, Record]) -> str:
 def short(results: Path) -> str:
     """Returns what the README shows."""
     records = load(results / "unit_cell")
-    parts = [comparison(records), default(records), resolution(records)]
+    parts = [comparison(records), default(records), resolution(records), scatter(results), searches(results)]
     return "\n\n".join(filter(None, parts)) or NOTHING
 
 
@@ -342,6 +466,23 @@ def plot(records: Mapping[str, Record], path: Path) -> None:
     figure.savefig(path)
 
 
+def plot_growth(record: Record, path: Path) -> None:
+    """Draws time against size on logarithmic axes, one line for each op."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.2, 4.2), layout="constrained", dpi=120)
+    axes = figure.subplots()
+    colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8b5a7a", "#e69f00", "#56b4e9", "#777777"]
+    for colour, row in zip(colours, record["results"]["rows"], strict=False):
+        axes.plot(record["results"]["sizes"], row["ms"], color=colour, label=f"{row['op']}, slope {row['slope']:.2f}", marker=".")
+    axes.set(xlabel="edges", ylabel="time [ms]", xscale="log", yscale="log")
+    axes.grid(True, which="major", color="#e5e5e5", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
 def fill(text: str, content: str, where: str) -> str:
     """Returns a document with the part between the markers replaced.
 
@@ -373,6 +514,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     records = load(results / "unit_cell")
     if trainings(records) and not check:
         plot(records, root / PLOT)
+    if (path := results / "growth.json").is_file() and not check:
+        plot_growth(json.loads(path.read_text()), root / GROWTH)
     for name in stale:
         print(f"{name} {'is out of date: run python benchmarks/report.py' if check else 'written'}")
     return int(check and bool(stale))
