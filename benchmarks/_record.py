@@ -67,6 +67,17 @@ def command() -> str:
     return shlex.join(["python", *words])
 
 
+def keep_memory() -> None:
+    """Starts the script again with an allocator that keeps freed memory, as a long run of a program with less has it.
+
+    The C library otherwise gives large blocks back to the system, which clears every page when it hands it out again: on
+    virtual machines that can take several times as long as the op that is measured, for all packages alike.
+    """
+    wanted = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **wanted})
+
+
 class Record:
     """Collects a result and writes it, with its circumstances, when the block ends without an error.
 
@@ -102,6 +113,7 @@ class Record:
             "seed": self.seed,
             "hardware": hardware(),
             "threads": torch.get_num_threads(),
+            "allocator": {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")},
             "wall_seconds": round(time.perf_counter() - self.begin, 2),
             "versions": versions(),
             "results": self.results,
@@ -115,17 +127,18 @@ class Record:
 def compare_ms(*calls: Callable[[], object], repeats: int = 9) -> list[float]:
     """Returns the median wall-clock time of each call in milliseconds.
 
-    The calls take turns, after one round to warm up, so that a busy moment of the machine does not fall on one of them.
+    The calls take turns, so that a busy moment of the machine does not fall on one of them; each runs twice in its turn and
+    the second run counts, so that none pays for what the one before it left in caches or for threads that it let sleep.
     """
     times: list[list[float]] = [[] for _ in calls]
-    for turn in range(repeats + 1):
+    for _ in range(repeats):
         for call, seen in zip(calls, times, strict=True):
+            call()
             begin = time.perf_counter()
             call()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            if turn:
-                seen.append(1e3 * (time.perf_counter() - begin))
+            seen.append(1e3 * (time.perf_counter() - begin))
     return [statistics.median(seen) for seen in times]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from _peers import torch_scatter as peer
-from _record import ROOT, Record, compare_ms
+from _record import ROOT, Record, compare_ms, keep_memory
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -81,6 +81,7 @@ def peak_mib(package: str, edges: int, nodes: int, channels: int) -> float:
 
 def main() -> None:
     """Prints the table and writes benchmarks/results/edge_sum.json."""
+    keep_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edges", type=int, default=1_000_000)
     parser.add_argument("--nodes", type=int, default=100_000)

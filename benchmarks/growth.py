@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from _record import Record, compare_ms
+from _record import Record, compare_ms, keep_memory
 from rich.console import Console
 from rich.table import Table
 
@@ -42,6 +42,7 @@ def slope(sizes: list[int], times: list[float]) -> float:
 
 def main() -> None:
     """Prints the table and writes benchmarks/results/growth.json."""
+    keep_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=[10_000, 31_623, 100_000, 316_228, 1_000_000, 3_162_278, 10_000_000]

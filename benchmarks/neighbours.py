@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from _peers import torch_cluster as peer
-from _record import Record, compare_ms
+from _record import Record, compare_ms, keep_memory
 from rich.console import Console
 from rich.table import Table
 from scipy.spatial import KDTree
@@ -57,6 +57,7 @@ def million(neighbours: float) -> dict[str, Any]:
 
 def main() -> None:
     """Prints the table and writes benchmarks/results/neighbours.json."""
+    keep_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--neighbours", type=float, default=20)

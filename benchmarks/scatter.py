@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from _peers import torch_scatter as peer
-from _record import Record, compare_ms
+from _record import Record, compare_ms, keep_memory
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -112,6 +112,7 @@ def rows(edges: int, nodes: int, widths: list[int], device: torch.device) -> Ite
 
 def main() -> None:
     """Prints the table and writes benchmarks/results/scatter.json."""
+    keep_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edges", type=int, default=1_000_000)
     parser.add_argument("--nodes", type=int, default=100_000)

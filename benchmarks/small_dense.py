@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from _record import Record, compare_ms
+from _record import Record, compare_ms, keep_memory
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -49,6 +49,7 @@ def error(f: Tensor) -> dict[str, float]:
 
 def main() -> None:
     """Prints the table and writes benchmarks/results/small_dense.json."""
+    keep_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--matrices", type=int, default=100_000)
     parser.add_argument("--threads", type=int, default=None, help="default: torch's own choice")
