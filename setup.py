@@ -174,7 +174,8 @@ class Wheel(bdist_wheel):
 def library(device: str, *patterns: str) -> Extension:
     """Returns the description of the native library of a device."""
     sources = sorted(str(file.relative_to(ROOT)) for pattern in patterns for file in ROOT.glob(pattern))
-    headers = sorted(str(file.relative_to(ROOT)) for file in ROOT.glob("csrc/**/*.*h"))
+    folder = patterns[-1].rpartition("/")[0]
+    headers = sorted(str(file.relative_to(ROOT)) for place in ("csrc", folder) for file in ROOT.glob(f"{place}/*.*h"))
     return Extension(f"geoops._native.libgeoops_{device}", sources, depends=headers, optional=NATIVE != "1")
 
 

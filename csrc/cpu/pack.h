@@ -83,4 +83,11 @@ GEOOPS_INLINE void for_channels(int64_t inner, const Use& use) {
   for (; c < inner; ++c) use.template operator()<1>(c);
 }
 
+// Calls body.operator()<width>(), where width is the number of channels if loops are to know it, else 0: short rows are
+// over before a loop has found out how long they are.
+template <typename Body>
+GEOOPS_INLINE void with_width(int64_t inner, const Body& body) {
+  inner == 8 ? body.template operator()<8>() : body.template operator()<0>();
+}
+
 }  // namespace geoops

@@ -24,10 +24,10 @@ struct Best {
   arg_t* arg(int64_t target) const { return reinterpret_cast<arg_t*>(held(target) + inner); }
 };
 
-template <bool largest, typename scalar_t, typename held_t, typename arg_t>
+template <bool largest, int width, typename scalar_t, typename held_t, typename arg_t>
 GEOOPS_INLINE void update_rows(const Listed& some, const scalar_t* x, const Best<held_t, arg_t>& best, int64_t first,
                                arg_t edges) {
-  const int64_t inner = best.inner, ahead = rows_ahead<held_t>(2 * inner);
+  const int64_t inner = width > 0 ? width : best.inner, ahead = rows_ahead<held_t>(2 * inner);
   for (int64_t k = 0; k < some.count; ++k) {
     if (k + ahead < some.count) {
       prefetch_row(x + some.edge[k + ahead] * inner, inner);
@@ -72,8 +72,10 @@ void by_lists(const Problem& p, const Tensor& out, const Tensor& arg) {
   const auto walk = [&]<bool max>() {
     for_targets(p.op, "index", p.index, n, p.outer, 2 * inner, p.check,
                 [&](int64_t first, int64_t last, const Listed& some) {
-                  for (int64_t o = first; o < last; ++o)
-                    update_rows<max>(some, px + o * edges * inner, best, o * n, static_cast<arg_t>(edges));
+                  with_width(inner, [&]<int width>() {
+                    for (int64_t o = first; o < last; ++o)
+                      update_rows<max, width>(some, px + o * edges * inner, best, o * n, static_cast<arg_t>(edges));
+                  });
                 });
   };
   p.largest ? walk.template operator()<true>() : walk.template operator()<false>();

@@ -96,19 +96,21 @@ void for_rows(const char* op, const Tensor& index, const Sizes& z, const acc_t* 
           }
           continue;
         }
-        for (int64_t e = begin; e < end; ++e) {
-          if (e + ahead < end && place_of(p[e + ahead]) < bound)
-            prefetch_row(targets + p[e + ahead] * z.inner, z.inner);
-          const uint64_t i = place_of(p[e]);
-          scalar_t* to = out + (base + e) * z.inner;
-          if (i < bound)
-            for_channels(z.inner, [&]<int W>(int64_t c) {
-              const auto held = load_as<acc_t, W>(targets + i * z.inner + c);
-              store_as<W>(to + c, use.template operator()<W>((base + e) * z.inner + c, held));
-            });
-          else
-            std::fill_n(to, z.inner, static_cast<scalar_t>(0));
-        }
+        with_width(z.inner, [&]<int width>() {
+          const int64_t inner = width > 0 ? width : z.inner;
+          for (int64_t e = begin; e < end; ++e) {
+            if (e + ahead < end && place_of(p[e + ahead]) < bound) prefetch_row(targets + p[e + ahead] * inner, inner);
+            const uint64_t i = place_of(p[e]);
+            scalar_t* to = out + (base + e) * inner;
+            if (i < bound)
+              for_channels(inner, [&]<int W>(int64_t c) {
+                const auto held = load_as<acc_t, W>(targets + i * inner + c);
+                store_as<W>(to + c, use.template operator()<W>((base + e) * inner + c, held));
+              });
+            else
+              std::fill_n(to, inner, static_cast<scalar_t>(0));
+          }
+        });
       }
     });
   });

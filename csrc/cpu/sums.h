@@ -63,21 +63,24 @@ bool reduce_targets(const char* op, const Tensor& index, const Sizes& z, bool ch
   const int64_t ahead = rows_ahead<acc_t>(inner);
   for_ranges(z.outer * z.n * inner, 1,
              [&](int64_t begin, int64_t end) { std::fill(out + begin, out + end, static_cast<acc_t>(Reduce::start)); });
+  const auto add = [&]<int width>(int64_t first, int64_t last, const Listed& some) {
+    const int64_t inner = width > 0 ? width : z.inner;
+    for (int64_t o = first; o < last; ++o)
+      for (int64_t k = 0; k < some.count; ++k) {
+        if (inner > 1 && k + ahead < some.count) {
+          value.prefetch((o * z.edges + some.edge[k + ahead]) * inner);
+          prefetch_row(out + (o * z.n + some.target[k + ahead]) * inner, inner);
+        }
+        const int64_t row = (o * z.edges + some.edge[k]) * inner;
+        acc_t* __restrict__ to = out + (o * z.n + some.target[k]) * inner;
+        for_channels(inner, [&]<int W>(int64_t c) {
+          store_as<W>(to + c, Reduce::of(load_as<acc_t, W>(to + c), value.template at<W>(row + c)));
+        });
+      }
+  };
   return for_targets(op, "index", index, z.n, z.outer, inner, check,
                      [&](int64_t first, int64_t last, const Listed& some) {
-                       for (int64_t o = first; o < last; ++o) {
-                         for (int64_t k = 0; k < some.count; ++k) {
-                           if (inner > 1 && k + ahead < some.count) {
-                             value.prefetch((o * z.edges + some.edge[k + ahead]) * inner);
-                             prefetch_row(out + (o * z.n + some.target[k + ahead]) * inner, inner);
-                           }
-                           const int64_t row = (o * z.edges + some.edge[k]) * inner;
-                           acc_t* __restrict__ to = out + (o * z.n + some.target[k]) * inner;
-                           for_channels(inner, [&]<int W>(int64_t c) {
-                             store_as<W>(to + c, Reduce::of(load_as<acc_t, W>(to + c), value.template at<W>(row + c)));
-                           });
-                         }
-                       }
+                       with_width(inner, [&]<int width>() { add.template operator()<width>(first, last, some); });
                      });
 }
 
