@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edges", type=int, default=1_000_000)
     parser.add_argument("--nodes", type=int, default=100_000)
-    parser.add_argument("--channels", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--channels", type=int, nargs="+", default=[64, 8, 1])
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--threads", type=int, default=None, help="default: torch's own choice")
     options = parser.parse_args()

@@ -101,9 +101,9 @@ def widened(x: Tensor) -> Tensor:
 
 
 def divide(total: Tensor, count: Tensor) -> Tensor:
-    """Returns total / count in the dtype of total; integers are rounded down."""
+    """Returns total / count in the dtype of total, in its memory if it is floating; integers are rounded down."""
     if total.is_floating_point():
-        return (total / count).to(total.dtype)
+        return total.div_(count)
     return total.div(count, rounding_mode="floor").to(total.dtype)
 
 
