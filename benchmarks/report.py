@@ -408,7 +408,8 @@ def provenance(records: Mapping[str, Record]) -> str:
 def short(results: Path) -> str:
     """Returns what the README shows."""
     records = load(results / "unit_cell")
-    parts = [comparison(records), default(records), resolution(records), scatter(results), searches(results)]
+    kernels = "\n\n".join(filter(None, [scatter(results), searches(results)]))
+    parts = [comparison(records), default(records), resolution(records), kernels and f"### Native ops\n\n{kernels}"]
     return "\n\n".join(filter(None, parts)) or NOTHING
 
 

@@ -4,8 +4,9 @@ Ratios are what matters: they change far less between machines, and between mome
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
@@ -104,10 +105,19 @@ def rows(edges: int, nodes: int, widths: list[int], device: torch.device) -> Ite
                 timed = [partial(call, x) if kind == "forward" else backward(call, x, g) for call in calls.values()]
                 ms = dict(zip(calls, compare_ms(*timed, repeats=7 if channels > 8 else 15), strict=True))
                 row = {"op": name, "pass": kind, "channels": channels, "ms": {k: round(v, 3) for k, v in ms.items()}}
-                row["times"] = {k: round(v / ms["geoops"], 2) for k, v in ms.items() if k != "geoops"}
                 if kind == "forward":
                     row["copy_share"] = round(moved / ms["geoops"] / copied, 3)
                 yield row
+
+
+def middle(draws: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the median of the same row in several draws of the data."""
+    row = {key: draws[0][key] for key in ("op", "pass", "channels")}
+    row["ms"] = {k: median(draw["ms"][k] for draw in draws) for k in draws[0]["ms"]}
+    row["times"] = {k: round(v / row["ms"]["geoops"], 2) for k, v in row["ms"].items() if k != "geoops"}
+    if "copy_share" in draws[0]:
+        row["copy_share"] = median(draw["copy_share"] for draw in draws)
+    return row
 
 
 def main() -> None:
@@ -117,6 +127,7 @@ def main() -> None:
     parser.add_argument("--edges", type=int, default=1_000_000)
     parser.add_argument("--nodes", type=int, default=100_000)
     parser.add_argument("--channels", type=int, nargs="+", default=[64, 8, 1])
+    parser.add_argument("--draws", type=int, default=3, help="times that data are drawn anew, to lie elsewhere in memory")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--threads", type=int, default=None, help="default: torch's own choice")
     options = parser.parse_args()
@@ -124,10 +135,11 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     console, table = Console(), Table("reduction", "pass", "channels", "geoops ms", "times torch_scatter", "times torch", "of copy")
     with Record("scatter" if options.device.type == "cpu" else f"scatter_{options.device.type}", seed=0) as record:
-        record["edges"], record["nodes"], record["dtype"] = options.edges, options.nodes, "float32"
+        record["edges"], record["nodes"], record["dtype"], record["draws"] = options.edges, options.nodes, "float32", options.draws
         record["kernels"] = vars(ops.info())
         found = []
-        for row in rows(options.edges, options.nodes, options.channels, options.device):
+        draws = [list(rows(options.edges, options.nodes, options.channels, options.device)) for _ in range(options.draws)]
+        for row in map(middle, zip(*draws, strict=True)):
             found.append(row)
             times = [str(row["times"].get(k, "")) for k in ("torch_scatter", "torch")]
             share = f"{row['copy_share']:.0%}" if "copy_share" in row else ""
