@@ -26,7 +26,7 @@ template <bool largest, int W, typename arg_t, typename scalar_t, typename Row, 
 GEOOPS_INLINE void extremum_block(const Row& row, const Place& place, int64_t first, int64_t last, scalar_t* out,
                                   int64_t* arg) {
   using held_t = wide_t<scalar_t>;
-  constexpr int V = std::min<int>(W, 64 / sizeof(held_t)), R = W / V;
+  constexpr int V = std::min<int>(W, kRegister / sizeof(held_t)), R = W / V;
   Pack<held_t, V> held[R], poison[R];
   Pack<arg_t, V> at[R];
   for (int r = 0; r < R; ++r) held[r] = load_as<held_t, V>(row(first) + r * V), poison[r] = held[r] * held_t(0);

@@ -15,21 +15,30 @@
 
 namespace geoops {
 
+// Bytes of a register. Compilers make numbers one by one of comparisons of longer vectors.
+#if defined(__AVX512F__)
+constexpr int kRegister = 64;
+#elif defined(__AVX2__)
+constexpr int kRegister = 32;
+#else
+constexpr int kRegister = 16;
+#endif
+
 template <typename scalar_t>
 struct Lanes;
 
 template <>
 struct Lanes<float> {
-  static constexpr int64_t count = 16;
-  typedef float type __attribute__((vector_size(64)));
-  typedef int32_t bits __attribute__((vector_size(64)));
+  static constexpr int64_t count = kRegister / 4;
+  typedef float type __attribute__((vector_size(kRegister)));
+  typedef int32_t bits __attribute__((vector_size(kRegister)));
 };
 
 template <>
 struct Lanes<double> {
-  static constexpr int64_t count = 8;
-  typedef double type __attribute__((vector_size(64)));
-  typedef int64_t bits __attribute__((vector_size(64)));
+  static constexpr int64_t count = kRegister / 8;
+  typedef double type __attribute__((vector_size(kRegister)));
+  typedef int64_t bits __attribute__((vector_size(kRegister)));
 };
 
 template <typename scalar_t>
@@ -124,32 +133,17 @@ GEOOPS_INLINE lanes_t<double> root_of(const lanes_t<double>& x) {
   const __m256d high = _mm256_sqrt_pd(__builtin_shufflevector(x, x, 4, 5, 6, 7));
   return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
 }
-#else
-GEOOPS_INLINE void root_all(float* x) {
-#if defined(__AVX__)
-  for (int i = 0; i < 16; i += 8) _mm256_storeu_ps(x + i, _mm256_sqrt_ps(_mm256_loadu_ps(x + i)));
+#elif defined(__AVX2__)
+GEOOPS_INLINE lanes_t<float> root_of(const lanes_t<float>& x) { return (lanes_t<float>)_mm256_sqrt_ps((__m256)x); }
+GEOOPS_INLINE lanes_t<double> root_of(const lanes_t<double>& x) { return (lanes_t<double>)_mm256_sqrt_pd((__m256d)x); }
 #elif defined(__x86_64__)
-  for (int i = 0; i < 16; i += 4) _mm_storeu_ps(x + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
+GEOOPS_INLINE lanes_t<float> root_of(const lanes_t<float>& x) { return (lanes_t<float>)_mm_sqrt_ps((__m128)x); }
+GEOOPS_INLINE lanes_t<double> root_of(const lanes_t<double>& x) { return (lanes_t<double>)_mm_sqrt_pd((__m128d)x); }
 #else
-  for (int i = 0; i < 16; ++i) x[i] = std::sqrt(x[i]);
-#endif
-}
-GEOOPS_INLINE void root_all(double* x) {
-#if defined(__AVX__)
-  for (int i = 0; i < 8; i += 4) _mm256_storeu_pd(x + i, _mm256_sqrt_pd(_mm256_loadu_pd(x + i)));
-#elif defined(__x86_64__)
-  for (int i = 0; i < 8; i += 2) _mm_storeu_pd(x + i, _mm_sqrt_pd(_mm_loadu_pd(x + i)));
-#else
-  for (int i = 0; i < 8; ++i) x[i] = std::sqrt(x[i]);
-#endif
-}
 template <typename T>
 GEOOPS_INLINE T root_of(const T& x) {
-  std::remove_cvref_t<decltype(T{}[0])> all[sizeof(T) / sizeof(T{}[0])];
-  std::memcpy(all, &x, sizeof(x));
-  root_all(all);
-  T y;
-  std::memcpy(&y, all, sizeof(y));
+  T y{};
+  for (size_t i = 0; i < sizeof(T) / sizeof(x[0]); ++i) y[i] = std::sqrt(x[i]);
   return y;
 }
 #endif

@@ -9,14 +9,6 @@
 
 namespace geoops {
 
-#if defined(__AVX512F__)
-constexpr int kRegister = 64;
-#elif defined(__AVX2__)
-constexpr int kRegister = 32;
-#else
-constexpr int kRegister = 16;
-#endif
-
 template <typename T>
 using int_as = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 

@@ -28,12 +28,15 @@ GEOOPS_INLINE uint32_t bits_of(const Bits<T>& hit) {
   else
     return _mm512_movepi64_mask((__m512i)hit);
 #elif defined(__AVX2__)
-  __m256i half[2];
-  std::memcpy(half, &hit, sizeof(half));
   if constexpr (sizeof(T) == 4)
-    return static_cast<uint32_t>(_mm256_movemask_ps((__m256)half[0]) | _mm256_movemask_ps((__m256)half[1]) << 8);
+    return static_cast<uint32_t>(_mm256_movemask_ps((__m256)hit));
   else
-    return static_cast<uint32_t>(_mm256_movemask_pd((__m256d)half[0]) | _mm256_movemask_pd((__m256d)half[1]) << 4);
+    return static_cast<uint32_t>(_mm256_movemask_pd((__m256d)hit));
+#elif defined(__x86_64__)
+  if constexpr (sizeof(T) == 4)
+    return static_cast<uint32_t>(_mm_movemask_ps((__m128)hit));
+  else
+    return static_cast<uint32_t>(_mm_movemask_pd((__m128d)hit));
 #else
   uint32_t mask = 0;
   for (int l = 0; l < Lanes<T>::count; ++l) mask |= static_cast<uint32_t>(hit[l] & 1) << l;
@@ -307,8 +310,8 @@ class Search {
 // Writes numbers in ascending order.
 template <typename id_t>
 void write_sorted(const id_t* from, int64_t count, int64_t* to) {
-  constexpr int64_t W = 64 / sizeof(id_t);
-  typedef id_t pack_t __attribute__((vector_size(64)));
+  constexpr int64_t W = kRegister / sizeof(id_t);
+  typedef id_t pack_t __attribute__((vector_size(kRegister)));
   if (count > kRanked) {
     std::copy_n(from, count, to);
     std::sort(to, to + count);

@@ -75,11 +75,12 @@ GEOOPS_INLINE void for_channels(int64_t inner, const Use& use) {
   int64_t c = 0;
   if constexpr (widest > 16)
     for (; c + widest <= inner; c += widest) use.template operator()<widest>(c);
-  if constexpr (widest >= 16) {
+  if constexpr (widest >= 16)
     for (; c + 16 <= inner; c += 16) use.template operator()<16>(c);
-    if (c + 8 <= inner) use.template operator()<8>(c), c += 8;
-    if (c + 4 <= inner) use.template operator()<4>(c), c += 4;
-  }
+  if constexpr (widest >= 8)
+    for (; c + 8 <= inner; c += 8) use.template operator()<8>(c);
+  if constexpr (widest >= 4)
+    for (; c + 4 <= inner; c += 4) use.template operator()<4>(c);
   for (; c < inner; ++c) use.template operator()<1>(c);
 }
 

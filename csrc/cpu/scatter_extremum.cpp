@@ -37,7 +37,7 @@ GEOOPS_INLINE void update_rows(const Listed& some, const scalar_t* x, const Best
     const scalar_t* row = x + some.edge[k] * inner;
     held_t* held = best.held(first + some.target[k]);
     arg_t* at = best.arg(first + some.target[k]);
-    for_channels(inner, [&]<int W>(int64_t c) {
+    for_channels<kRegister / sizeof(held_t)>(inner, [&]<int W>(int64_t c) {
       const auto value = load_as<held_t, W>(row + c), old = load_as<held_t, W>(held + c);
       const auto position = load_as<arg_t, W>(at + c);
       const auto here = pack_of<arg_t, W>(e), none = pack_of<arg_t, W>(edges);

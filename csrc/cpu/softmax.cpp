@@ -48,7 +48,7 @@ struct Together {
         rows(i, [&](int64_t k, acc_t* __restrict__ to) {
           if (k + Order::kAhead < ptr[end]) prefetch_row(x + entry[k + Order::kAhead] * inner, inner);
           const scalar_t* __restrict__ from = x + entry[k] * inner;
-          for_channels(inner, [&]<int W>(int64_t c) {
+          for_channels<kRegister / sizeof(acc_t)>(inner, [&]<int W>(int64_t c) {
             const auto value = load_as<acc_t, W>(from + c), held = load_as<acc_t, W>(most + c);
             store_as<W>(to + c, value);
             store_as<W>(most + c, larger<nan>(held, value));
