@@ -61,7 +61,7 @@ GEOOPS_INLINE lanes_t<scalar_t> all(scalar_t value) {
   return lanes_t<scalar_t>{} + value;
 }
 
-// exp(x) for x <= 0, to 2e-7 relative; below -87 it stays at exp(-87). With x = n log 2 + r, |r| <= log(2) / 2, it is
+// exp(x) for x <= 87, to 2e-7 relative; below -87 it stays at exp(-87). With x = n log 2 + r, |r| <= log(2) / 2, it is
 // 2^n times the Taylor polynomial of degree 7 at r.
 GEOOPS_INLINE lanes_t<float> exp_of(const lanes_t<float>& any) {
   const lanes_t<float> x = any < -87.0f ? all(-87.0f) : any;
@@ -148,7 +148,7 @@ GEOOPS_INLINE T root_of(const T& x) {
 }
 #endif
 
-// x[i] = exp(x[i]) for x[i] <= 0 or NaN, up to `count` rounded up to whole vectors; exp(-inf) is 0.
+// x[i] = exp(x[i]) for x[i] <= 87 or NaN, up to `count` rounded up to whole vectors; exp(-inf) is 0.
 template <typename scalar_t>
 GEOOPS_INLINE void exp_all(scalar_t* x, int64_t count) {
   for (int64_t i = 0; i < count; i += Lanes<scalar_t>::count) {
