@@ -49,8 +49,8 @@ def scatter(
 
     $$y_i = \operatorname*{reduce}_{e:\ \mathrm{index}(e) = i} x_e, \qquad i < \mathrm{dim\_size}$$
 
-    Differentiable to any order in `src`. On the CPU the order in which entries are put together depends on sizes
-    alone: the result has the same bits for any number of threads. On CUDA sums and products have the same bits in every run only under
+    Differentiable to any order in `src`. On the CPU the order in which entries are put together depends on sizes alone: the
+    result has the same bits for any number of threads. On CUDA sums and products have the same bits in every run only under
     `torch.use_deterministic_algorithms`, which sorts the entries by target first. 16-bit floats are accumulated
     in 32 bits; integers wrap as in torch.
 
