@@ -12,8 +12,9 @@ WIDTHS = [1, 3, 8, 31, 32, 40, 70]
 
 def values(outer, edges, inner, dtype, special):
     x = torch.randint(-3, 4, (outer, edges, inner)).float()
-    if special == "wide":
-        x = x * 1000
+    x = x * {"far": 19, "offset": 19, "wide": 1000}.get(special, 1)  # 57 is within the limit of the shared shift
+    if special == "offset":
+        x = x / 3 + 500
     if special in ("nan", "all"):
         x[torch.rand_like(x) < 0.05] = torch.nan
     if special in ("inf", "all"):
@@ -28,7 +29,7 @@ def same(actual, expected):
     torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
-@pytest.mark.parametrize("special", ["small", "wide", "nan", "inf", "all"])
+@pytest.mark.parametrize("special", ["small", "far", "offset", "wide", "nan", "inf", "all"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize(("outer", "edges", "n"), [(1, 900, 40), (1, 50, 400), (9, 60, 7), (2, 2500, 3)])
 def test_scatter(outer, edges, n, dtype, special):
