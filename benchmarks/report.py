@@ -343,8 +343,9 @@ def growth(results: Path) -> str:
     found = record["results"]
     rows = [[r["op"], *(f"{ms:.3g}" for ms in r["ms"]), f"{r['slope']:.2f}"] for r in found["rows"]]
     return (
-        f"Milliseconds against the number of edges, ten for each node, {found['channels']} channels; the searches are among the "
-        f"nodes, points in space. The slope is that of a line through the logarithms ({circumstances(record)}).\n\n"
+        f"Milliseconds against the number of edges, ten for each node, {found['channels']} channels; the searches are among as "
+        "many points in space as would have so many neighbours, about 20 or 16 each, if space had no end, and their slopes are "
+        f"against the edges found. The slope is that of a line through the logarithms ({circumstances(record)}).\n\n"
         + table(["op", *(f"{size:,}" for size in found["sizes"]), "slope"], rows)
         + f"\n\n![Time against size](images/{GROWTH.name})"
     )
@@ -475,7 +476,7 @@ def plot_growth(record: Record, path: Path) -> None:
     axes = figure.subplots()
     colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8b5a7a", "#e69f00", "#56b4e9", "#777777"]
     for colour, row in zip(colours, record["results"]["rows"], strict=False):
-        axes.plot(record["results"]["sizes"], row["ms"], color=colour, label=f"{row['op']}, slope {row['slope']:.2f}", marker=".")
+        axes.plot(row["edges"], row["ms"], color=colour, label=f"{row['op']}, slope {row['slope']:.2f}", marker=".")
     axes.set(xlabel="edges", ylabel="time [ms]", xscale="log", yscale="log")
     axes.grid(True, which="major", color="#e5e5e5", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)

@@ -6,17 +6,17 @@
 
 namespace geoops {
 
-// out = sum or product of the rows [first, last).
+// out = sum or product of the rows [first, last). Packs of one register each: of an array GCC takes two rows at a time,
+// and then adds number by number.
 template <typename Reduce, int W, typename scalar_t, typename Row>
 GEOOPS_INLINE void reduce_block(const Row& row, int64_t first, int64_t last, scalar_t* out) {
   using acc_t = wide_t<scalar_t>;
-  acc_t kept[W];
-  for (int c = 0; c < W; ++c) kept[c] = static_cast<acc_t>(Reduce::start);
-  for (int64_t k = first; k < last; ++k) {
-    const scalar_t* __restrict__ x = row(k);
-    for (int c = 0; c < W; ++c) kept[c] = Reduce::of(kept[c], static_cast<acc_t>(x[c]));
-  }
-  for (int c = 0; c < W; ++c) out[c] = static_cast<scalar_t>(kept[c]);
+  constexpr int V = std::min<int>(W, kRegister / sizeof(acc_t)), R = W / V;
+  Pack<acc_t, V> kept[R];
+  for (int r = 0; r < R; ++r) kept[r] = pack_of<acc_t, V>(static_cast<acc_t>(Reduce::start));
+  for (int64_t k = first; k < last; ++k)
+    for (int r = 0; r < R; ++r) kept[r] = Reduce::of(kept[r], load_as<acc_t, V>(row(k) + r * V));
+  for (int r = 0; r < R; ++r) store_as<V>(out + r * V, kept[r]);
 }
 
 // out = minimum or maximum of the rows [first, last), which are not empty, and arg = place(k) of the first row k that
