@@ -103,7 +103,7 @@ def rows(edges: int, nodes: int, widths: list[int], device: torch.device) -> Ite
             moved = 4 * (x.numel() + expected.numel()) + 8 * (ptr.numel() if "segment" in name else edges)
             for kind in ("forward", "forward and backward"):
                 timed = [partial(call, x) if kind == "forward" else backward(call, x, g) for call in calls.values()]
-                ms = dict(zip(calls, compare_ms(*timed, repeats=7 if channels > 8 else 15), strict=True))
+                ms = dict(zip(calls, compare_ms(*timed, repeats=7 if channels > 8 else 31), strict=True))
                 row = {"op": name, "pass": kind, "channels": channels, "ms": {k: round(v, 3) for k, v in ms.items()}}
                 if kind == "forward":
                     row["copy_share"] = round(moved / ms["geoops"] / copied, 3)
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--edges", type=int, default=1_000_000)
     parser.add_argument("--nodes", type=int, default=100_000)
     parser.add_argument("--channels", type=int, nargs="+", default=[64, 8, 1])
-    parser.add_argument("--draws", type=int, default=3, help="times that data are drawn anew, to lie elsewhere in memory")
+    parser.add_argument("--draws", type=int, default=5, help="times that data are drawn anew, to lie elsewhere in memory")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--threads", type=int, default=None, help="default: torch's own choice")
     options = parser.parse_args()
