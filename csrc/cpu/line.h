@@ -65,6 +65,20 @@ GEOOPS_INLINE Pack<int32_t, W> rank_of(const Pack<held_t, W>& value) {
   }
 }
 
+// The value of a rank; NaN for all NaN, and positive zero for both zeros.
+template <bool largest, typename held_t>
+GEOOPS_INLINE held_t value_of(int32_t rank) {
+  const int32_t ordered = largest ? rank : ~rank;
+  if constexpr (std::is_same_v<held_t, float>) {
+    const int32_t bits = ordered ^ ((ordered >> 31) & std::numeric_limits<int32_t>::max());
+    float value;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+  } else {
+    return ordered;
+  }
+}
+
 // Returns where the minimum or maximum of x[first, last), which is not empty, is: the first of equals.
 template <bool largest, typename scalar_t>
 GEOOPS_INLINE int64_t find_line(const scalar_t* x, int64_t first, int64_t last, int64_t readable) {

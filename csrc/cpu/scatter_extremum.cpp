@@ -147,13 +147,20 @@ bool by_keys(const Problem& p, int64_t chunks, const Tensor& out, const Tensor& 
   dispatch_index(p.op, p.index.scalar_type(), [&]<typename index_t>() {
     p.largest ? walk.template operator()<true, index_t>() : walk.template operator()<false, index_t>();
   });
-  join_chunks(
-      keys.get(), p.outer, chunks, n, [](int64_t a, int64_t b) { return std::max(a, b); },
-      [&](int64_t i, int64_t key) {
-        const int64_t e = key == kNone ? edges : 0xffffffff - (key & 0xffffffff);
-        pa[i] = e;
-        po[i] = e < edges ? px[i / n * edges + e] : static_cast<scalar_t>(0);
-      });
+  const auto finish = [&]<bool max>() {
+    join_chunks(
+        keys.get(), p.outer, chunks, n, [](int64_t a, int64_t b) { return std::max(a, b); },
+        [&](int64_t i, int64_t key) {
+          const int64_t e = key == kNone ? edges : 0xffffffff - (key & 0xffffffff);
+          const auto value = value_of<max, wide_t<scalar_t>>(static_cast<int32_t>(key >> 32));
+          pa[i] = e;
+          if (value < 0 || value > 0)
+            po[i] = e < edges ? static_cast<scalar_t>(value) : static_cast<scalar_t>(0);
+          else  // the sign of a zero, or which NaN it is, is read where it lies, which takes longer
+            po[i] = e < edges ? px[i / n * edges + e] : static_cast<scalar_t>(0);
+        });
+  };
+  p.largest ? finish.template operator()<true>() : finish.template operator()<false>();
   return complete;
 }
 
