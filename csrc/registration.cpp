@@ -37,4 +37,13 @@ STABLE_TORCH_LIBRARY(geoops, m) {
   m.def("singular_value_map(Tensor F, Tensor y, Tensor U, Tensor V, Tensor even, Tensor odd) -> Tensor");
   m.def("singular_value_map_backward(Tensor g, Tensor U, Tensor V, Tensor even, Tensor odd) -> (Tensor, Tensor)");
   m.def("nearest_facet(Tensor corners, Tensor points) -> (Tensor, Tensor)");
+  m.def(
+      "mpm_step(Tensor x, Tensor v, Tensor C, Tensor F, Tensor tau, Tensor mass, Tensor volume, SymInt nx, SymInt "
+      "ny, SymInt nz, int walls, int bound, float gx, float gy, float gz, float dx, float dt, float clip, float "
+      "eps) -> (Tensor, Tensor, Tensor, Tensor)");
+  m.def(
+      "mpm_step_backward(Tensor gx, Tensor gv, Tensor gC, Tensor gF, Tensor x, Tensor v, Tensor C, Tensor F, Tensor "
+      "tau, Tensor mass, Tensor volume, Tensor v2, Tensor C2, SymInt nx, SymInt ny, SymInt nz, int walls, int "
+      "bound, float grav_x, float grav_y, float grav_z, float dx, float dt, float clip, float eps) -> (Tensor, "
+      "Tensor, Tensor, Tensor, Tensor)");
 }

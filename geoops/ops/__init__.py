@@ -12,6 +12,8 @@ from ._knn import knn_graph as knn_graph
 from ._knn import nearest as nearest
 from ._library import Info as Info
 from ._library import info as info
+from ._mpm_step import Wall as Wall
+from ._mpm_step import mpm_step as mpm_step
 from ._polar import polar as polar
 from ._radius import radius as radius
 from ._radius import radius_graph as radius_graph

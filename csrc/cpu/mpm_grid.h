@@ -1,0 +1,282 @@
+// The grid of the material point method, as far as particles reach.
+//
+// Particles are listed by the block of nodes that their splines begin in. Each occupied block adds up its particles in
+// a tile of its own, each node then the up to 2^D tiles that reach it, always in the same order: no atomics, and the
+// same bits for any number of threads.
+#pragma once
+
+#include "../mpm.h"
+#include "order.h"
+#include "pack.h"
+
+#include <array>
+
+namespace geoops {
+
+template <int D>
+struct Shape {
+  static constexpr int64_t kSide = D == 3 ? 4 : 8, kWide = kSide + 2;  // nodes of a block and of a tile along an axis
+  static constexpr int64_t kBlock = D == 3 ? kSide * kSide * kSide : kSide * kSide;
+  static constexpr int64_t kTile = D == 3 ? kWide * kWide * kWide : kWide * kWide;
+};
+
+// What a node holds: D components and the mass, or what belongs to it.
+constexpr int kLanes = 4;
+template <typename T>
+using Node = Pack<T, kLanes>;
+
+template <typename V>
+GEOOPS_INLINE auto total(const V& a) {
+  return (a[0] + a[1]) + (a[2] + a[3]);
+}
+
+template <int D, typename T>
+GEOOPS_INLINE Node<T> node_of(const T* components, T last) {
+  if constexpr (D == 3) return Node<T>{components[0], components[1], components[2], last};
+  return Node<T>{components[0], components[1], T(0), last};
+}
+
+// One step's particles, as the tensors hold them.
+template <typename T, int D>
+struct Particles {
+  const T *x, *v, *C, *F, *tau, *mass, *volume;
+  int64_t scenes, each;
+};
+
+template <typename T, int D>
+class Grid {
+ public:
+  static constexpr int64_t kSide = Shape<D>::kSide, kWide = Shape<D>::kWide;
+  static constexpr int64_t kBlock = Shape<D>::kBlock, kTile = Shape<D>::kTile;
+  using Place = std::array<int64_t, D>;
+
+  Grid(const char* op, const Scene<T, D>& scene, const Particles<T, D>& p, const Tensor& x)
+      : scene_(scene), p_(p), blocks_(count_blocks(scene)), order_(list(op, x)) {
+    const int64_t all = order_.targets;
+    tile_of_.assign(all, -1), block_of_.assign(all, -1);
+    ptr_.push_back(0);
+    for (int64_t i = 0; i < all; ++i)
+      if (order_.ptr[i + 1] > order_.ptr[i]) {
+        tile_of_[i] = static_cast<int32_t>(occupied_.size());
+        occupied_.push_back(i), ptr_.push_back(order_.ptr[i + 1]);
+        neighbours(i, [&](int64_t j, const Place&) { block_of_[j] = 0; });
+      }
+    for (int64_t i = 0; i < all; ++i)
+      if (block_of_[i] == 0) block_of_[i] = static_cast<int32_t>(active_.size()), active_.push_back(i);
+  }
+
+  int64_t nodes() const { return static_cast<int64_t>(active_.size()) * kBlock; }
+
+  // Calls spread(particle, splines, held, tile) for all particles, where `tile` is where the particle's first node is
+  // and `held` the same place in a tile of `nodes`, if there are any; then done(node, place, sum) for all nodes, places
+  // counted from -1, with the sum of what the tiles hold.
+  template <typename Spread, typename Done>
+  void to_nodes(const T* nodes, const Spread& spread, const Done& done) const {
+    const Room<T> tiles(static_cast<int64_t>(occupied_.size()) * kTile * kLanes);
+    each_tile([&](int64_t t, int64_t begin, int64_t end) {
+      alignas(64) T held[kTile * kLanes];
+      if (nodes != nullptr) load_tile(occupied_[t], nodes, held);
+      T* tile = tiles.get() + t * kTile * kLanes;
+      std::fill_n(tile, kTile * kLanes, T(0));
+      each_particle(occupied_[t], begin, end, [&](int64_t i, const Spline<T>* spline, int64_t first) {
+        spread(i, spline, held + first * kLanes, tile + first * kLanes);
+      });
+    });
+    for_ranges(static_cast<int64_t>(active_.size()), 16 * kBlock, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        Node<T> sums[kBlock] = {};
+        const Place at = place_of_block(active_[b]);
+        for (int64_t corner = (int64_t(1) << D) - 1; corner >= 0; --corner)
+          add_tile(active_[b], at, corner, tiles, sums);
+        each_node([&](int64_t l, const Place& local) {
+          Place node;
+          for (int a = 0; a < D; ++a) node[a] = at[a] * kSide + local[a] - 1;
+          done(b * kBlock + l, node, sums[l]);
+        });
+      }
+    });
+  }
+
+  // Calls use(particle, splines, tile) for all particles, where `tile` holds what the nodes do.
+  template <typename Use>
+  void to_particles(const T* nodes, const Use& use) const {
+    each_tile([&](int64_t t, int64_t begin, int64_t end) {
+      alignas(64) T tile[kTile * kLanes];
+      load_tile(occupied_[t], nodes, tile);
+      each_particle(occupied_[t], begin, end,
+                    [&](int64_t i, const Spline<T>* spline, int64_t first) { use(i, spline, tile + first * kLanes); });
+    });
+  }
+
+ private:
+  static Place count_blocks(const Scene<T, D>& scene) {
+    Place blocks;
+    for (int a = 0; a < D; ++a) blocks[a] = scene.nodes[a] / kSide + 2;
+    return blocks;
+  }
+
+  int64_t blocks_of_scene() const {
+    int64_t all = 1;
+    for (int a = 0; a < D; ++a) all *= blocks_[a];
+    return all;
+  }
+
+  Order list(const char* op, const Tensor& x) const {
+    const int64_t count = p_.scenes * p_.each, all = blocks_of_scene();
+    require(p_.scenes * all < std::numeric_limits<int32_t>::max(), op, ": the grid has too many nodes");
+    T top[D];
+    for (int a = 0; a < D; ++a) top[a] = static_cast<T>(scene_.nodes[a]) * scene_.dx;
+    const auto outside = [&](int64_t i) {
+      bool bad = false;
+      for (int a = 0; a < D; ++a) bad |= !(p_.x[i * D + a] >= 0 && p_.x[i * D + a] <= top[a]);
+      return bad && p_.mass[i] != 0;
+    };
+    const int64_t bad = first_bad(count, outside);
+    if (bad < count) {
+      std::ostringstream where;
+      for (int a = 0; a < D; ++a) where << (a ? ", " : "") << p_.x[bad * D + a];
+      fail<std::invalid_argument>(op, ": particle ", bad % p_.each, " of scene ", bad / p_.each, " is at (",
+                                  where.str(), "), outside the box of the grid");
+    }
+    Tensor keys = torch::stable::new_empty(x, {count}, ScalarType::Long);
+    auto* key = keys.mutable_data_ptr<int64_t>();
+    for_ranges(count, 16, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        int64_t block = 0;
+        for (int a = 0; a < D; ++a)
+          block = block * blocks_[a] + (Spline<T>(p_.x[i * D + a], scene_.dx).first + 1) / kSide;
+        key[i] = p_.mass[i] == 0 ? -1 : i / p_.each * all + block;  // without mass it takes no part
+      }
+    });
+    return order_entries(op, "x", keys, p_.scenes * all, false);
+  }
+
+  Place place_of_block(int64_t block) const {
+    Place at;
+    for (int a = D - 1; a >= 0; --a) at[a] = block % blocks_[a], block /= blocks_[a];
+    return at;
+  }
+
+  // Calls use(block, corner) for a block and those after it, whose nodes its tile reaches too.
+  template <typename Use>
+  void neighbours(int64_t block, const Use& use) const {
+    for (int64_t corner = 0; corner < (int64_t(1) << D); ++corner) {
+      Place step;
+      for (int a = 0; a < D; ++a) step[a] = corner >> (D - 1 - a) & 1;
+      use(block + shift(step), step);
+    }
+  }
+
+  int64_t shift(const Place& step) const {
+    int64_t all = 0;
+    for (int a = 0; a < D; ++a) all = all * blocks_[a] + step[a];
+    return all;
+  }
+
+  template <typename Use>
+  static void each_node(const Use& use) {
+    for (int64_t l = 0; l < kBlock; ++l) {
+      Place local;
+      int64_t rest = l;
+      for (int a = D - 1; a >= 0; --a) local[a] = rest % kSide, rest /= kSide;
+      use(l, local);
+    }
+  }
+
+  // Calls use(node of the block, node of the tile) for the nodes that a tile shares with the block `step` after it.
+  template <typename Use>
+  static GEOOPS_INLINE void shared(const Place& step, const Use& use) {
+    int64_t size[3], from[3];
+    for (int a = 0; a < 3; ++a) {
+      const bool after = a < D && step[std::min(a, D - 1)] == 1;
+      size[a] = a >= D ? 1 : after ? 2 : kSide;
+      from[a] = after ? kSide : 0;
+    }
+    for (int64_t i = 0; i < size[0]; ++i)
+      for (int64_t j = 0; j < size[1]; ++j) {
+        if constexpr (D == 2) {
+          use(i * kSide + j, (i + from[0]) * kWide + j + from[1]);
+        } else {
+          for (int64_t k = 0; k < size[2]; ++k)
+            use((i * kSide + j) * kSide + k, ((i + from[0]) * kWide + j + from[1]) * kWide + k + from[2]);
+        }
+      }
+  }
+
+  void add_tile(int64_t block, const Place& at, int64_t corner, const Room<T>& tiles, Node<T>* sums) const {
+    Place step;
+    for (int a = 0; a < D; ++a) {
+      step[a] = corner >> (D - 1 - a) & 1;
+      if (at[a] < step[a]) return;
+    }
+    const int64_t t = tile_of_[block - shift(step)];
+    if (t < 0) return;
+    const T* tile = tiles.get() + t * kTile * kLanes;
+    shared(step, [&](int64_t l, int64_t m) { sums[l] += load_as<T, kLanes>(tile + m * kLanes); });
+  }
+
+  void load_tile(int64_t block, const T* nodes, T* tile) const {
+    neighbours(block, [&](int64_t j, const Place& step) {
+      const T* from = nodes + block_of_[j] * kBlock * kLanes;
+      shared(step,
+             [&](int64_t l, int64_t m) { store_as<kLanes>(tile + m * kLanes, load_as<T, kLanes>(from + l * kLanes)); });
+    });
+  }
+
+  template <typename Body>
+  void each_tile(const Body& body) const {
+    for_balanced(ptr_.data(), static_cast<int64_t>(occupied_.size()), 256, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) body(t, ptr_[t], ptr_[t + 1]);
+    });
+  }
+
+  template <typename Body>
+  GEOOPS_INLINE void each_particle(int64_t block, int64_t begin, int64_t end, const Body& body) const {
+    const Place at = place_of_block(block);
+    for (int64_t k = begin; k < end; ++k) {
+      const int64_t i = order_.entry[k];
+      Spline<T> spline[D];
+      int64_t first = 0;
+      for (int a = 0; a < D; ++a) {
+        spline[a] = Spline<T>(p_.x[i * D + a], scene_.dx);
+        first = first * kWide + spline[a].first + 1 - at[a] * kSide;
+      }
+      body(i, spline, first);
+    }
+  }
+
+  const Scene<T, D>& scene_;
+  const Particles<T, D>& p_;
+  Place blocks_;
+  Order order_;
+  std::vector<int64_t> occupied_, active_, ptr_;
+  std::vector<int32_t> tile_of_, block_of_;
+};
+
+// Calls use(weight, slopes, distances, offset) for the nodes of a particle; `offset` counts from the first in a tile.
+template <int D, typename T, typename Use>
+GEOOPS_INLINE void for_nodes(const Spline<T>* s, const Use& use) {
+  constexpr int64_t kWide = Shape<D>::kWide;
+#pragma GCC unroll 3
+  for (int i = 0; i < 3; ++i) {
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; ++j) {
+      const T w = s[0].weight[i] * s[1].weight[j];
+      const T wx = s[0].slope[i] * s[1].weight[j], wy = s[0].weight[i] * s[1].slope[j];
+      if constexpr (D == 2) {
+        const T slope[2] = {wx, wy}, offset[2] = {s[0].offset[i], s[1].offset[j]};
+        use(w, slope, offset, (i * kWide + j) * kLanes);
+      } else {
+#pragma GCC unroll 3
+        for (int k = 0; k < 3; ++k) {
+          const T u = s[2].weight[k];
+          const T slope[3] = {wx * u, wy * u, w * s[2].slope[k]};
+          const T offset[3] = {s[0].offset[i], s[1].offset[j], s[2].offset[k]};
+          use(w * u, slope, offset, ((i * kWide + j) * kWide + k) * kLanes);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace geoops
