@@ -59,7 +59,7 @@ class ElasticLaw(nn.Module):
 
     def wave_speed(self, density: float) -> float:
         r"""Returns the speed of pressure waves at rest, $\sqrt{(\lambda + 2\mu)/\rho}$."""
-        return math.sqrt(float(self.lam + 2 * self.mu) / density)
+        return math.sqrt(float((self.lam + 2 * self.mu).detach()) / density)
 
     def energy(self, F: Matrices) -> Float[Tensor, "*batch"]:
         r"""Returns the energy $\psi(F)$ per undeformed volume."""
@@ -174,7 +174,7 @@ class WeaklyCompressible(ElasticLaw):
 
     def wave_speed(self, density: float) -> float:
         r"""Returns the speed of sound at rest, $\sqrt{\lambda/\rho}$."""
-        return math.sqrt(float(self.lam) / density)
+        return math.sqrt(float(self.lam.detach()) / density)
 
 
 @final
@@ -206,7 +206,7 @@ class Tait(ElasticLaw):
 
     def wave_speed(self, density: float) -> float:
         r"""Returns the speed of sound at rest, $\sqrt{\lambda/\rho}$."""
-        return math.sqrt(float(self.lam) / density)
+        return math.sqrt(float(self.lam.detach()) / density)
 
 
 def coaxial(F: Matrices, stress: Callable[[Tensor], Tensor]) -> Matrices:

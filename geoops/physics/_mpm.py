@@ -158,8 +158,10 @@ class MPM(nn.Module):
         """Yields the state after each of `count` steps.
 
         Raises:
+            ValueError: the time step is longer than pressure waves take through a cell, where the law knows its waves.
             FloatingPointError: a value is no longer finite; names the step, the scene and the particle.
         """
+        self._check_time_step(particles)
         for step in range(1, count + 1):
             particles = self(particles)
             bad = (~(particles.x.isfinite().all(-1) & particles.F.isfinite().all(-1).all(-1))).nonzero()
@@ -168,6 +170,18 @@ class MPM(nn.Module):
                 where = f" of scene {scene[0]}" if scene else ""
                 raise FloatingPointError(f"MPM: after step {step} particle {particle}{where} is not finite; a smaller dt may help")
             yield particles
+
+    def _check_time_step(self, particles: Particles) -> None:
+        density = particles.mass.detach() / particles.volume
+        density = density[density > 0]
+        speed = getattr(self.elastic, "wave_speed", None)
+        if speed is None or density.numel() == 0:
+            return
+        bound = self.box.dx / speed(float(density.min()))
+        if self.dt > bound:
+            raise ValueError(
+                f"MPM: dt = {self.dt:g} is unstable: pressure waves cross a cell in {bound:.3g}; take a smaller dt or a larger dx"
+            )
 
     def run(self, particles: Particles, count: int) -> Particles:
         """Returns the state after `count` steps; errors as in `steps`."""

@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,25 @@ def test_angular_momentum_of_a_tumbling_cube():
     assert end.F.sub(torch.eye(3)).abs().max() > 1e-3
 
 
+def test_a_bar_rings_at_its_frequency():
+    """A free bar between walls that hold the normal velocity: period 2 L / c with the speed c of pressure waves."""
+    law, errors = FixedCorotated(1e5, 0.2), []
+    for cells in (16, 32):
+        dx = 1 / cells
+        box = Box((8, 8, cells), dx, gravity=(0.0, 0.0, 0.0), walls=("bilateral",) * 4 + ("open",) * 2)
+        side, along = (
+            begin + (torch.arange(count, dtype=torch.float64) + 0.5) * dx / 2 for begin, count in ((2 * dx, 8), (0.25, cells))
+        )
+        x = torch.cartesian_prod(side, side, along)
+        mode = torch.cos(math.pi * (x[:, 2] - 0.25) / 0.5)
+        start = Particles.undeformed(x, torch.stack([0 * mode, 0 * mode, 0.01 * mode], -1), volume=(dx / 2) ** 3, density=1e3)
+        swing = [1.0, *((state.v[:, 2] * mode).sum().item() for state in MPM(box, 5e-4, law).steps(start, 160))]
+        zeros = [i + a / (a - b) for i, (a, b) in enumerate(pairwise(swing)) if a * b < 0]
+        errors.append(abs(2 * (zeros[1] - zeros[0]) * 5e-4 * law.wave_speed(1e3) - 1))
+    assert errors[1] < 0.03
+    assert errors[1] < 0.6 * errors[0]
+
+
 def test_batches_are_scenes_of_their_own(dtype):
     mpm, one = MPM(BOX, 5e-4, *material("jelly")), cube(dtype)
     other = replace(one, v=-one.v)
@@ -132,6 +152,8 @@ def test_errors(unchecked):
         Box((4, 4), 0.1, gravity=(0.0, 0.0, -9.8))
     with pytest.raises(ValueError, match="dt"):
         MPM(BOX, 0.0, *material("jelly"))
+    with pytest.raises(ValueError, match=r"dt = 0\.0005 is unstable: pressure waves cross a cell in 0\.000469"):
+        MPM(Box((64, 64, 64), 1 / 64), 5e-4, *material("sand")).run(cube(torch.float32), 1)
     nan = lambda F: F * torch.nan  # noqa: E731
     with pytest.raises(FloatingPointError, match="after step 1 particle 0 "):
         MPM(BOX, 5e-4, nan).run(cube(torch.float32), 3)
