@@ -5,6 +5,8 @@ from ._enf import ENF2ENF as ENF2ENF
 from ._enf import field_enf as field_enf
 from ._enf import geometry_enf as geometry_enf
 from ._mlp import PointwiseMLP as PointwiseMLP
+from ._nclaw import NCLawElastic as NCLawElastic
+from ._nclaw import NCLawPlastic as NCLawPlastic
 from ._network import Network as Network
 from ._oneshot import OneShotENF as OneShotENF
 from ._pointnet import PointNet as PointNet
