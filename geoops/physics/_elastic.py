@@ -1,6 +1,7 @@
 """Stress of elastic materials at finite strain, as functions of the deformation gradient."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import final
 
@@ -20,7 +21,12 @@ def determinant(F: Matrices) -> Float[Tensor, "*batch"]:
     return (F[..., 0, :] * torch.linalg.cross(F[..., 1, :], F[..., 2, :])).sum(-1)
 
 
-class ElasticLaw(nn.Module):
+def constant(value: float) -> nn.Parameter:
+    """Returns a constant of a material: a parameter that is known until `requires_grad_()` makes an unknown of it."""
+    return nn.Parameter(torch.tensor(value, dtype=torch.float64), requires_grad=False)
+
+
+class ElasticLaw(nn.Module, ABC):
     r"""A law with the shear modulus $\mu$ and Lame's $\lambda$ that belong to Young's modulus E and Poisson's ratio $\nu$.
 
     $$\mu = \frac{E}{2 (1 + \nu)}, \qquad \lambda = \frac{E \nu}{(1 + \nu)(1 - 2 \nu)}$$
@@ -44,8 +50,8 @@ class ElasticLaw(nn.Module):
             raise ValueError(f"{type(self).__name__}: expected young > 0, got {young}")
         if not 0 <= poisson < 0.5:
             raise ValueError(f"{type(self).__name__}: expected poisson in [0, 0.5), got {poisson}")
-        self.log_young = nn.Parameter(torch.tensor(math.log(young), dtype=torch.float64), requires_grad=False)
-        self.poisson = nn.Parameter(torch.tensor(poisson, dtype=torch.float64), requires_grad=False)
+        self.log_young = constant(math.log(young))
+        self.poisson = constant(poisson)
 
     @property
     def mu(self) -> Tensor:
@@ -61,12 +67,13 @@ class ElasticLaw(nn.Module):
         r"""Returns the speed of pressure waves at rest, $\sqrt{(\lambda + 2\mu)/\rho}$."""
         return math.sqrt(float((self.lam + 2 * self.mu).detach()) / density)
 
+    @abstractmethod
     def energy(self, F: Matrices) -> Float[Tensor, "*batch"]:
         r"""Returns the energy $\psi(F)$ per undeformed volume."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, F: Matrices) -> Matrices:
-        raise NotImplementedError
+        r"""Returns the Kirchhoff stress $\tau$."""
 
     def _constants(self, F: Tensor) -> tuple[Tensor, Tensor]:
         return self.mu.to(F.dtype), self.lam.to(F.dtype)

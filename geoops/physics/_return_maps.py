@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from geoops import ops
 
-from ._elastic import ElasticLaw, Matrices, determinant
+from ._elastic import ElasticLaw, Matrices, constant, determinant
 
 LEAST_STRETCH = 0.05  # principal stretches are held above it, so that their logarithms stay moderate
 
@@ -54,7 +54,7 @@ class VonMises(nn.Module):
         if not (yield_stress > 0 and math.isfinite(yield_stress)):
             raise ValueError(f"VonMises: expected yield_stress > 0, got {yield_stress}")
         self.elastic = elastic
-        self.log_yield = nn.Parameter(torch.tensor(math.log(yield_stress), dtype=torch.float64), requires_grad=False)
+        self.log_yield = constant(math.log(yield_stress))
 
     def forward(self, F: Matrices) -> Matrices:
         most = (self.log_yield.exp() / (2 * self.elastic.mu)).to(F.dtype)
@@ -99,7 +99,7 @@ class DruckerPrager(nn.Module):
         if not cohesion >= 0:
             raise ValueError(f"DruckerPrager: expected cohesion >= 0, got {cohesion}")
         self.elastic, self.cohesion = elastic, cohesion
-        self.friction = nn.Parameter(torch.tensor(friction, dtype=torch.float64), requires_grad=False)
+        self.friction = constant(friction)
 
     def forward(self, F: Matrices) -> Matrices:
         d, sine = F.shape[-1], torch.deg2rad(self.friction).sin()
