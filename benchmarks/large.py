@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 from _record import ROOT, Record
 
-TESTS = ["tests/ops/test_large.py", "tests/cuda", "-k", "large"]
+TESTS = ["tests/ops/test_large.py", "tests/cuda/test_emulation.py", "-k", "large or addresses"]
 
 
 def main() -> None:
