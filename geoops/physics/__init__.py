@@ -9,6 +9,9 @@ from ._elastic import Tait as Tait
 from ._elastic import WeaklyCompressible as WeaklyCompressible
 from ._elastic import coaxial as coaxial
 from ._elastic import determinant as determinant
+from ._material import MATERIALS as MATERIALS
+from ._material import Material as Material
+from ._material import material as material
 from ._mooney_rivlin import MooneyRivlin as MooneyRivlin
 from ._mooney_rivlin import von_mises_plane_stress as von_mises_plane_stress
 from ._mpm import MPM as MPM
@@ -18,3 +21,4 @@ from ._return_maps import DruckerPrager as DruckerPrager
 from ._return_maps import Unchanged as Unchanged
 from ._return_maps import VolumeOnly as VolumeOnly
 from ._return_maps import VonMises as VonMises
+from ._trajectory import Trajectory as Trajectory
