@@ -21,4 +21,5 @@ from ._return_maps import DruckerPrager as DruckerPrager
 from ._return_maps import Unchanged as Unchanged
 from ._return_maps import VolumeOnly as VolumeOnly
 from ._return_maps import VonMises as VonMises
+from ._to_nodes import to_nodes as to_nodes
 from ._trajectory import Trajectory as Trajectory
