@@ -1,5 +1,6 @@
 """Exact laws and simulators."""
 
+from ._by_material import ByMaterial as ByMaterial
 from ._elastic import ElasticLaw as ElasticLaw
 from ._elastic import FixedCorotated as FixedCorotated
 from ._elastic import Hencky as Hencky
@@ -15,8 +16,8 @@ from ._material import material as material
 from ._mooney_rivlin import MooneyRivlin as MooneyRivlin
 from ._mooney_rivlin import von_mises_plane_stress as von_mises_plane_stress
 from ._mpm import MPM as MPM
-from ._mpm import Box as Box
-from ._mpm import Particles as Particles
+from ._mpm_state import Box as Box
+from ._mpm_state import Particles as Particles
 from ._return_maps import DruckerPrager as DruckerPrager
 from ._return_maps import Unchanged as Unchanged
 from ._return_maps import VolumeOnly as VolumeOnly

@@ -6,7 +6,7 @@ from typing import final
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ._mpm import Box, Particles
+from ._mpm_state import Box, Particles
 
 
 @final
