@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ._folder import MeshFolder as MeshFolder
     from ._folder import split_files as split_files
     from ._module import MeshData as MeshData
+    from ._motion import MotionData as MotionData
+    from ._motion import MotionTest as MotionTest
     from ._normalizer import Normalizer as Normalizer
     from ._pack import to_shapes as to_shapes
 
@@ -20,11 +22,13 @@ _MODULES = {
     "MeshFolder": "_folder",
     "split_files": "_folder",
     "MeshData": "_module",
+    "MotionData": "_motion",
+    "MotionTest": "_motion",
     "Normalizer": "_normalizer",
     "to_shapes": "_pack",
 }
 
-__all__ = ["FieldBatch", "MeshData", "MeshFolder", "Normalizer", "Task", "split_files", "to_shapes"]
+__all__ = ["FieldBatch", "MeshData", "MeshFolder", "MotionData", "MotionTest", "Normalizer", "Task", "split_files", "to_shapes"]
 
 
 def __getattr__(name: str):

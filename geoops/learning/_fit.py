@@ -11,6 +11,8 @@ from lightning.pytorch import LightningModule
 class Fit(LightningModule, ABC):
     """A training with a clock, a budget and a history."""
 
+    #: What differs from the defaults of the command line's trainer.
+    trainer_defaults: ClassVar[dict[str, Any]] = {}
     #: Metric of the validation that the best checkpoint has least of.
     monitor: ClassVar[str]
 
@@ -39,6 +41,10 @@ class Fit(LightningModule, ABC):
     @abstractmethod
     def export(self, path: Path, training: dict[str, Any], results: dict[str, float]) -> Path:
         """Writes the bundle of what was trained."""
+
+    @abstractmethod
+    def restore(self, path: Path) -> None:
+        """Takes what a bundle holds; the data module gets the statistics that belong to it."""
 
     def on_train_start(self) -> None:
         """Starts the clock."""

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from geoops.physics import MPM, ByMaterial, Material, Trajectory, material, position_mse
+from geoops.physics import MPM, ByMaterial, Material, Trajectory, material
 
+from ._bundle import read_meta
 from ._fit import Fit
-from ._material_bundle import export_material, law_facts
+from ._material_bundle import export_material, law_facts, read_material
 from ._restarts import Segments, cut, observed_states, position_loss, restart_length
+from ._rollout import rollout_mse
 from ._weak_form import weak_form_loss
 
 CHECKPOINT_FORMAT = 1
@@ -42,6 +44,7 @@ class MaterialFit(Fit):
         betas: of Adam.
         clip: most that the norm of the gradient of each law can be; none for no limit.
         restarts: longest segment in steps at the beginning and at the end.
+        restart_lr: factor of the learning rates in the epochs through the simulator.
         weak_form: epochs of the weak form.
         weak_frames: frames of a window of the weak form; 1 suits motion without noise, 26 averages noise out.
         weak_batch: frames in a step of the weak form.
@@ -55,6 +58,12 @@ class MaterialFit(Fit):
     """
 
     monitor: ClassVar[str] = "reconstruction"
+    trainer_defaults: ClassVar[dict[str, Any]] = {
+        "gradient_clip_val": None,  # laws have norms of their own
+        "check_val_every_n_epoch": 20,
+        "val_check_interval": None,
+        "log_every_n_steps": 1,
+    }
 
     def __init__(
         self,
@@ -67,6 +76,7 @@ class MaterialFit(Fit):
         betas: tuple[float, float] = (0.9, 0.999),
         clip: float | None = 0.1,
         restarts: tuple[int, int] = (25, 200),
+        restart_lr: float = 1.0,
         weak_form: int = 0,
         weak_frames: int = 1,
         weak_batch: int = 8,
@@ -93,17 +103,20 @@ class MaterialFit(Fit):
         if not self._rates:
             raise ValueError("MaterialFit: the laws have no parameters to learn")
         self.automatic_optimization = False
-        self._betas, self._clip, self._restarts = betas, clip, restarts
+        self._betas, self._clip, self._restarts, self._restart_lr = betas, clip, restarts, restart_lr
         self._weak_form, self._weak_frames, self._weak_batch, self._labelled = weak_form, weak_frames, weak_batch, labelled
         self._velocity_weight, self._position_only, self._states_per_pass = velocity_weight, position_only, states_per_pass
         self._loss = math.nan
+        self._motion: Trajectory | None = None
 
     # Building
 
     @property
     def motion(self) -> Trajectory:
         """The observed motion."""
-        return self.trainer.datamodule.observed
+        if self._motion is None:
+            self._motion = self.trainer.datamodule.observed.to(self.device)
+        return self._motion
 
     def simulator(self, of: Trajectory) -> MPM:
         """Returns the simulator of a motion with the law that is learned for all particles."""
@@ -152,7 +165,7 @@ class MaterialFit(Fit):
         states = observed_states(mpm, motion.frames, every) if self._position_only else motion.frames
         scale = LOSS_SCALE * len(segments.begin) / intervals
         most = max(self._states_per_pass // (len(motion.material) * every * int(segments.length.max())), 1)
-        optimizer = self._begin(share)
+        optimizer = self._begin(share, self._restart_lr)
         total = 0.0
         for part in zip(segments.begin.split(most), segments.length.split(most), strict=True):
             loss = scale * position_loss(mpm, states, motion.frames, Segments(*part), every, self._velocity_weight)
@@ -171,9 +184,7 @@ class MaterialFit(Fit):
         for i in range(WEAK_STEPS):
             optimizer = self._begin(share + i / WEAK_STEPS / self._weak_form)
             begin = torch.randint(last + 1, (self._weak_batch // frames,), generator=draw)
-            loss = weak_form_loss(
-                mpm, states, motion.frames, begin, frames, every, deformation=not self._position_only
-            )
+            loss = weak_form_loss(mpm, states, motion.frames, begin, frames, every, deformation=not self._position_only)
             self.manual_backward(loss)
             total += float(loss.detach()) / WEAK_STEPS
             self._step(optimizer, total)
@@ -194,10 +205,10 @@ class MaterialFit(Fit):
             self._step(optimizer, total)
         return total
 
-    def _begin(self, share: float) -> Any:
+    def _begin(self, share: float, scale: float = 1.0) -> Any:
         optimizer = self.optimizers()
         for group in optimizer.param_groups:
-            group["lr"] = group["rate"] * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+            group["lr"] = scale * group["rate"] * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
         optimizer.zero_grad()
         return optimizer
 
@@ -232,10 +243,9 @@ class MaterialFit(Fit):
         """Begins anew."""
         self.metrics = {}
 
-    def test_step(self, batch: tuple[str, Trajectory], batch_idx: int) -> None:
+    def test_step(self, batch: str, batch_idx: int) -> None:
         """Runs a test from its start."""
-        name, truth = batch
-        self.metrics[f"test/{name}"] = self.error(truth)
+        self.metrics[f"test/{batch}"] = self.error(self.trainer.datamodule.test(batch).to(self.device))
 
     def on_test_epoch_end(self) -> None:
         """Reports."""
@@ -254,7 +264,7 @@ class MaterialFit(Fit):
             ByMaterial([m.elastic for m in laws], truth.material),
             ByMaterial([m.plastic for m in laws], truth.material),
         )
-        return position_mse(mpm, truth)
+        return rollout_mse(mpm, truth)
 
     def headline(self, metrics: dict[str, Any]) -> str:
         """Returns the error of the reconstruction in words."""
@@ -263,6 +273,17 @@ class MaterialFit(Fit):
     def export(self, path: Path, training: dict[str, Any], results: dict[str, float]) -> Path:
         """Writes the material."""
         return export_material(path, self.material, self.facts, training=training, results=results)
+
+    def restore(self, path: Path) -> None:
+        """Takes the weights of a material.
+
+        Raises:
+            ValueError: the file holds other laws.
+        """
+        facts = read_meta(path).get("material")
+        if facts != self.facts:
+            raise ValueError(f"{path} holds {facts}, the recipe has {self.facts}")
+        self.material.load_state_dict(read_material(path).state_dict())
 
     # Checkpoints
 
@@ -286,7 +307,8 @@ class MaterialFit(Fit):
             raise ValueError("the checkpoint is not of the training of a material by this geoops: train again")
         if state["material"] != self.facts:
             raise ValueError(
-                f"the checkpoint is of another law: {state['material']}, this run has {self.facts}; use the recipe it was trained with"
+                f"the checkpoint is of another law: {state['material']}, this run has {self.facts}; "
+                "use the recipe it was trained with"
             )
         self._elapsed, self.history = float(state["elapsed"]), list(state["history"])
 

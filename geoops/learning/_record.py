@@ -51,7 +51,7 @@ def provenance(fit: Fit, trainer: Trainer, command: str) -> dict[str, Any]:
         "processes": trainer.world_size,
         "threads": torch.get_num_threads(),
         "hardware": hardware(),
-        "train_files": len(trainer.datamodule.pack("train")),
+        **trainer.datamodule.facts(),
         "versions": {
             "python": platform.python_version(),
             "torch": str(torch.__version__),

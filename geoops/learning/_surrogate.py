@@ -16,7 +16,7 @@ from geoops.data import FieldBatch, Normalizer
 from geoops.geometry import Sizes
 from geoops.models import Network
 
-from ._bundle import export_bundle
+from ._bundle import export_bundle, read_bundle
 from ._ema import Average
 from ._evaluate import Evaluation
 from ._fit import Fit
@@ -331,6 +331,11 @@ class Surrogate(Fit):
             training=training,
             results=results,
         )
+
+    def restore(self, path: Path) -> None:
+        """Takes the network of a bundle; `MeshData` gets its normaliser."""
+        bundle = read_bundle(path)
+        self.adopt(bundle.network, bundle.meta["options"])
 
     # Checkpoints
 

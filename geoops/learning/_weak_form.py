@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from geoops.physics import MPM, Box, Particles, to_nodes
+from geoops.physics import MPM, Particles, to_nodes
 
 from ._restarts import at
 
