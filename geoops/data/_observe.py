@@ -1,21 +1,59 @@
-"""TEMPORARY until scenes arrive."""
-import numpy as np
+"""Motions to learn from: recorded ones, or scenes that are simulated."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
 import torch
 
-from geoops.physics import *
+from geoops import configs
+from geoops.physics import Material, Particles, Trajectory
+
+from ._materials import MaterialSpec, resolve_material
+from ._scene import Scene, read_scene
 
 
-def observe(source, *, steps=None, throw=None, every=1):
-    name = source.split("/")[-1]
-    box=Box((20,)*3,.05,eps=1e-7); dt=5e-4
-    g=torch.linspace(-.25,.25,10); r=torch.cartesian_prod(g,g,g)
-    v0,w=np.array([1,-1.5,-2.]),np.array([4.,4,4])
+def observe(source: str | Path, *, steps: int | None = None, throw: int | None = None, every: int | None = None) -> Trajectory:
+    """Returns a motion.
+
+    Args:
+        source: a scene, by name or as a YAML file.
+        steps, every: in place of those of the scene.
+        throw: seed of a random throw in place of the velocities of the bodies.
+
+    Raises:
+        FileNotFoundError: there is no such scene.
+        ValueError: the scene is not understood, or its simulation cannot start.
+        FloatingPointError: the simulation breaks down.
+    """
+    scene = read_scene(configs.scene(str(source)))
     if throw is not None:
-        rng=np.random.Generator(np.random.PCG64(throw))
-        d=rng.uniform(-1,1,3); d[1]=-abs(d[1]); d/=np.linalg.norm(d); v0=d*rng.uniform(0,3); w=rng.uniform(0,3,3)
-    v=torch.tensor(v0,dtype=torch.float32)+torch.linalg.cross(torch.tensor(w,dtype=torch.float32).expand(1000,3),r)
-    p=Particles.undeformed(r+.5,v,volume=1.25e-4,density=1e3)
-    m=material(name); mpm=MPM(box,dt,m.elastic,m.plastic); n=steps or 1000
-    with torch.no_grad(): out=[p,*mpm.steps(p,n,every)]
-    f=lambda k: torch.stack([getattr(s,k) for s in out])
-    return Trajectory(Particles(f('x'),f('v'),f('C'),f('F'),p.mass,p.volume),torch.arange(0,n+1,every),box,dt,torch.zeros(1000,dtype=torch.long),(name,))
+        scene = replace(scene, bodies=tuple(replace(b, velocity=(), spin=(), throw=throw) for b in scene.bodies))
+    return simulated(replace(scene, steps=steps or scene.steps, every=every or scene.every))
+
+
+def simulated(scene: Scene, resolve: Callable[[MaterialSpec], Material] = resolve_material) -> Trajectory:
+    """Returns the motion of a scene, in memory.
+
+    Args:
+        scene: what moves, and the frames to keep.
+        resolve: makes materials of their descriptions.
+
+    Raises:
+        ValueError: the simulation cannot start.
+        FloatingPointError: the simulation breaks down.
+    """
+    start, material = scene.start()
+    mpm = scene.simulator(material, resolve)
+    with torch.no_grad():
+        states = [start, *mpm.steps(start, scene.steps, scene.every)]
+    moving = {f.name: torch.stack([getattr(s, f.name) for s in states]) for f in fields(Particles) if f.name not in ("mass", "volume")}
+    return Trajectory(
+        Particles(**moving, mass=start.mass, volume=start.volume),
+        steps=torch.arange(len(states)) * scene.every,
+        box=scene.box,
+        dt=scene.dt,
+        material=material,
+        names=scene.names,
+        scene=scene.yaml(),
+    )

@@ -81,10 +81,8 @@ def read_material(path: str | Path) -> Material:
         raise ValueError(f"{path} is a bundle of the network {meta.get('network')}, not of a material")
     facts = meta["material"]
     try:
-        if facts.get("formula"):
-            found = material(facts["formula"])
-        else:
-            found = Material(_build(facts["elastic"]), _build(facts["plastic"]))
+        known = facts.get("formula")
+        found = material(known) if known else Material(_build(facts["elastic"]), _build(facts["plastic"]))
         found.load_state_dict(load_file(path))
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged: {error}") from error

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from geoops.data import parse_scene, resolve_material
 from geoops.physics import MPM, ByMaterial, Material, Trajectory, material
 
 from ._bundle import read_meta
@@ -257,13 +258,14 @@ class MaterialFit(Fit):
         Materials of the motion other than the one that is learned stay as they are.
         """
         learned = self.trainer.datamodule.learned
-        laws = [self.material if name == learned else material(name) for name in truth.names]
+        specs = parse_scene(truth.scene).materials if truth.scene else truth.names
+        laws = [self.material if name == learned else resolve_material(spec) for name, spec in zip(truth.names, specs, strict=True)]
         mpm = MPM(
             truth.box,
             truth.dt,
             ByMaterial([m.elastic for m in laws], truth.material),
             ByMaterial([m.plastic for m in laws], truth.material),
-        )
+        ).to(self.device)
         return rollout_mse(mpm, truth)
 
     def headline(self, metrics: dict[str, Any]) -> str:
