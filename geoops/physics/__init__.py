@@ -8,7 +8,6 @@ from ._elastic import NeoHookean as NeoHookean
 from ._elastic import StVenantKirchhoff as StVenantKirchhoff
 from ._elastic import Tait as Tait
 from ._elastic import WeaklyCompressible as WeaklyCompressible
-from ._elastic import coaxial as coaxial
 from ._elastic import determinant as determinant
 from ._material import MATERIALS as MATERIALS
 from ._material import Material as Material
