@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from geoops.physics import coaxial
+from geoops import ops
 
 Matrices = Float[Tensor, "*batch d d"]
 
@@ -44,7 +44,7 @@ class IsotropicEnergy(nn.Module):
             raise ValueError(f"IsotropicEnergy: expected dim of 2 or 3, got {dim}")
         if not (modulus > 0 and strain > 0):
             raise ValueError(f"IsotropicEnergy: expected modulus > 0 and strain > 0, got {modulus} and {strain}")
-        self.dim, self.strain = dim, strain
+        self.dim, self.hidden, self.strain = dim, hidden, strain
         self.log_moduli = nn.Parameter(torch.full((2,), modulus).log())
         self.first, self.second = nn.Linear(dim, hidden), nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, 1, bias=False)
@@ -56,20 +56,20 @@ class IsotropicEnergy(nn.Module):
             raise ValueError(f"IsotropicEnergy: expected F of shape (..., {self.dim}, {self.dim}), got {tuple(F.shape)}")
         mu, kappa = self.log_moduli.to(F.dtype).exp()
         one = torch.eye(self.dim, dtype=F.dtype, device=F.device)
-        i1, e, i = _invariants(log_strain(F), one)
+        i1, e, i = _invariants(ops.log_strain(F), one)
         s, scale = self.strain, mu + kappa
         powers = s ** torch.arange(1, self.dim + 1, device=F.device, dtype=F.dtype)
         slope = scale * s * s / powers * (self._slope(i / powers) - self._slope_at_rest())
         tau = (kappa * i1 + slope[..., 0])[..., None, None] * one + 2 * (mu + slope[..., 1, None, None]) * e
         if self.dim == 3:
-            tau = tau + slope[..., 2, None, None] * _deviator(e @ e, one)
+            tau = tau + slope[..., 2, None, None] * _deviator(ops.small_matmul(e, e), one)
         return tau
 
     def energy(self, F: Matrices) -> Float[Tensor, "*batch"]:
         r"""Returns the energy $\psi(F)$ per undeformed volume."""
         mu, kappa = self.log_moduli.to(F.dtype).exp()
         one = torch.eye(self.dim, dtype=F.dtype, device=F.device)
-        i1, _, i = _invariants(log_strain(F), one)
+        i1, _, i = _invariants(ops.log_strain(F), one)
         s = self.strain
         z = i / s ** torch.arange(1, self.dim + 1, device=F.device, dtype=F.dtype)
         net = self._net(z) - self._net(torch.zeros_like(z)) - (z * self._slope_at_rest()).sum(-1)
@@ -136,11 +136,11 @@ class YieldProjection(nn.Module):
     def forward(self, F: Matrices) -> Matrices:
         """Returns admissible deformation gradients of trial ones."""
         one = torch.eye(F.shape[-1], dtype=F.dtype, device=F.device)
-        t, e, i = _invariants(log_strain(F), one)
+        t, e, i = _invariants(ops.log_strain(F), one)
         length = i[..., 1].clamp_min(torch.finfo(F.dtype).tiny ** 0.5).sqrt()
         cut = (1 - self.length(t) / length).clamp_min(0)
         drop = self.forgets.to(F.dtype).clamp(0, 1) * t.clamp_min(0) / F.shape[-1]
-        return exp_strain(-cut[..., None, None] * e - drop[..., None, None] * one, F)
+        return ops.exp_strain(-cut[..., None, None] * e - drop[..., None, None] * one, F)
 
 
 def _invariants(h: Tensor, one: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,10 +156,3 @@ def _invariants(h: Tensor, one: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _deviator(a: Tensor, one: Tensor) -> Tensor:
     return a - (a.diagonal(dim1=-2, dim2=-1).sum(-1) / a.shape[-1])[..., None, None] * one
 
-
-def log_strain(F: Tensor) -> Tensor:
-    return coaxial(F, lambda strain: strain)
-
-
-def exp_strain(A: Tensor, F: Tensor) -> Tensor:
-    return torch.linalg.matrix_exp(A) @ F
