@@ -162,7 +162,7 @@ class MaterialFit(Fit):
     def _restart_epoch(self, share: float, draw: torch.Generator) -> float:
         motion = self.motion
         mpm, every, intervals = self.simulator(motion), _every(motion), len(motion.steps) - 1
-        segments = cut(intervals, restart_length(share, *self._restarts) / every)
+        segments = cut(intervals, restart_length(share, *map(float, self._restarts)) / every)
         states = observed_states(mpm, motion.frames, every) if self._position_only else motion.frames
         scale = LOSS_SCALE * len(segments.begin) / intervals
         most = max(self._states_per_pass // (len(motion.material) * every * int(segments.length.max())), 1)
