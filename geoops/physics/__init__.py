@@ -22,3 +22,5 @@ from ._return_maps import Unchanged as Unchanged
 from ._return_maps import VolumeOnly as VolumeOnly
 from ._return_maps import VonMises as VonMises
 from ._trajectory import Trajectory as Trajectory
+from ._trajectory import mean_position_mse as mean_position_mse
+from ._trajectory import position_mse as position_mse
