@@ -65,7 +65,8 @@ def position_mse(prediction: Trajectory, truth: Trajectory) -> Float[Tensor, " f
     $$\frac{1}{n d} \sum_{p=1}^n |x_p - \hat x_p|^2$$
 
     Args:
-        prediction, truth: motions of the same particles in the same order, with frames of the same times.
+        prediction: a motion.
+        truth: the motion to compare with, of the same particles in the same order and with frames of the same times.
 
     Raises:
         ValueError: particles or times differ.
@@ -89,7 +90,8 @@ def mean_position_mse(prediction: Trajectory, truth: Trajectory, every: int = 5)
     """Returns the mean of `position_mse` over every fifth step from step 0, the metric of NCLaw (Ma et al. 2023).
 
     Args:
-        prediction, truth: as for `position_mse`.
+        prediction: a motion.
+        truth: the motion to compare with.
         every: how many steps lie between the frames that count; both motions must have all of these frames.
 
     Raises:
