@@ -51,7 +51,7 @@ class Film:
             self._plotter.reset_camera_clipping_range()
         self._plotter.subplot(0, 0)
         self._clock = clock_of(show.times)
-        self._time = add_text(self._plotter, self._clock[0], 0.15, BAR, size=font_size(panel_width))
+        self._time = add_text(self._plotter, self._clock[0], 0.13, 0.76 * BAR, size=font_size(panel_width))
 
     def image(self, i: int) -> UInt8[np.ndarray, "height width 3"]:
         """Returns frame i as an array of red, green and blue."""

@@ -103,7 +103,7 @@ def show_of(trajectories: Mapping[str, Trajectory], field: Field, frames: int, l
 
 def _check(title: str, trajectory: Trajectory, d: int) -> None:
     x = trajectory.frames.x
-    who = f"animate: trajectory {title!r}" if title else "animate: the trajectory"
+    who = f"animate: {_named(title)}"
     if x.shape[-1] != d:
         raise ValueError(f"{who} is in {x.shape[-1]} dimensions and the first in {d}; draw them apart")
     if 0 in x.shape:
@@ -115,6 +115,10 @@ def _check(title: str, trajectory: Trajectory, d: int) -> None:
             f"{who} has a position that is not finite, particle {particle} in frame {frame} (step {int(trajectory.steps[frame])}); "
             "leave out the frames from there on"
         )
+
+
+def _named(title: str) -> str:
+    return f"trajectory {title!r}" if title else "the trajectory"
 
 
 def _common(trajectories: list[Trajectory]) -> np.ndarray:
@@ -163,7 +167,7 @@ def _values(
             values = field(trajectory)
             if values.shape != frames.x.shape[:2]:
                 raise ValueError(
-                    f"animate: field makes {tuple(values.shape)} of {title!r}; expected a number for each of "
+                    f"animate: field makes {tuple(values.shape)} of {_named(title)}; expected a number for each of "
                     f"{len(frames.x)} frames and {shape[1]} particles"
                 )
             values = values[chosen.to(values.device)]

@@ -64,7 +64,8 @@ def _palette(colours: UInt8[np.ndarray, "colours 3"]) -> Any:
     """Returns 256 colours near those given, as a picture; each colour counts once, however often it is seen."""
     from PIL import Image
 
-    # white is the background, and must stay what it is
+    # white is the background and must stay what it is, so nothing near it may be taken instead
+    colours = colours[colours.min(1) < 245]
     chosen = Image.fromarray(colours[None]).quantize(255, dither=Image.Dither.NONE).getpalette() or []
     palette = Image.new("P", (1, 1))
     palette.putpalette([255, 255, 255, *chosen[: 3 * 255]])

@@ -62,7 +62,7 @@ def stress_stretch(
         for i, (name, law) in enumerate(laws.items()):
             stress = torch.einsum("pi,pij,pj->p", n, evaluate(law, F, name), n)
             look = {"color": "black", "linestyle": "--", "zorder": 3} if i == 0 else {"color": COLOURS[(i - 1) % len(COLOURS)]}
-            axes.plot(s, stress, label=name, linewidth=1.6, **look)
+            axes.plot(s.numpy(), stress.numpy(), label=name, linewidth=1.6, **look)
         axes.set(title=title, xlabel="stretch", xlim=stretches)
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     panels[0].set_ylabel("principal Kirchhoff stress")

@@ -63,14 +63,16 @@ def yield_surface(
     moved = {name: (strain - trial).norm(dim=-1) for name, strain in landed.items()}
     most = max(float(m[m.isfinite()].max()) if m.isfinite().any() else 0.0 for m in moved.values()) or 1.0
     figure, panels = figure_of((4.2 * len(return_maps) + 1, 3.8), columns=len(return_maps))
-    start = [c.reshape(_POINTS, _POINTS) for c in _plane(trial)]
+    start = [c.reshape(_POINTS, _POINTS).numpy() for c in _plane(trial)]
     shades = None
     for axes, (name, strain) in zip(panels, landed.items(), strict=True):
         look = {"cmap": "Blues", "vmin": 0, "vmax": most, "shading": "gouraud"}
-        shades = axes.pcolormesh(*start, moved[name].reshape(_POINTS, _POINTS), **look)
+        shades = axes.pcolormesh(*start, moved[name].reshape(_POINTS, _POINTS).numpy(), **look)
         # the grid would hide the shades
         axes.grid(False)
-        axes.scatter(*_plane(strain), s=5, color="#d55e00", linewidths=0, zorder=3, label="where states arrive")
+        axes.scatter(
+            *(c.numpy() for c in _plane(strain)), s=5, color="#d55e00", linewidths=0, zorder=3, label="where states arrive"
+        )
         axes.set(title=name, xlabel=r"tr $\epsilon$", xlim=(-reach, reach), ylim=(-0.02 * reach, reach))
     panels[0].set_ylabel(r"|dev $\epsilon$|")
     panels[0].legend(loc="upper right", frameon=True, fontsize=8)
