@@ -84,7 +84,7 @@ def show_of(trajectories: Mapping[str, Trajectory], field: Field, frames: int, l
         x = trajectory.frames.x.detach().cpu().double().numpy()[index]
         values = _values(title, trajectory, index, field, names, (first, chosen[0]))
         # a single size of points is all that a picture has
-        diameter = float(trajectory.frames.volume.double().median()) ** (1 / d) if x.shape[1] else 0.0
+        diameter = float(trajectory.frames.volume.double().median()) ** (1 / d)
         motions.append(Motion(title, np.pad(x, ((0, 0), (0, 0), (0, 3 - d))), values, diameter))
     lengths = np.max([t.box.lengths for t in trajectories.values()], axis=0)
     corners = np.stack(np.meshgrid(*[(0.0, length) for length in lengths], indexing="ij"), -1).reshape(-1, d)
