@@ -152,9 +152,17 @@ class MaterialFit(Fit):
         draw = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
         name, share = self.phase(epoch)
         run = {"labelled": self._labelled_epoch, "weak": self._weak_epoch, "restarts": self._restart_epoch}[name]
-        loss = run(share, draw)
+        advice = "lower the learning rates, or shorten `restarts`"
+        try:
+            loss = run(share, draw)
+        except RuntimeError as error:  # norms of gradients
+            raise FloatingPointError(f"epoch {epoch}: {error}; {advice}") from error
+        except ValueError as error:
+            if "outside the box" not in str(error):
+                raise
+            raise FloatingPointError(f"the simulation of epoch {epoch} broke down ({error}): {advice}") from error
         if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss of epoch {epoch} is {loss}: lower the learning rates, or shorten `restarts`")
+            raise FloatingPointError(f"the loss of epoch {epoch} is {loss}: {advice}")
         self._loss = loss
         self.log("train/loss", loss, batch_size=1)
         return {"loss": torch.tensor(loss)}

@@ -192,5 +192,5 @@ def test_bad_input(unchecked, data, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_training(data):
     fit = structured()
     fit.material.elastic.log_moduli.data.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match="the loss of epoch 0 is nan: lower the learning rates"):
+    with pytest.raises(FloatingPointError, match=r"epoch 0 broke down .*: lower the learning rates"):
         run(fit, data(), 1)
