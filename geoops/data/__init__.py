@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from ._folder import split_files as split_files
     from ._materials import resolve_material as resolve_material
     from ._module import MeshData as MeshData
+    from ._motion import MotionData as MotionData
+    from ._motion import MotionTest as MotionTest
     from ._normalizer import Normalizer as Normalizer
+    from ._observe import observe as observe
+    from ._observe import simulated as simulated
     from ._pack import to_shapes as to_shapes
     from ._pvd import PVDWriter as PVDWriter
     from ._scene import Scene as Scene
@@ -34,7 +38,11 @@ _MODULES = {
     "split_files": "_folder",
     "resolve_material": "_materials",
     "MeshData": "_module",
+    "MotionData": "_motion",
+    "MotionTest": "_motion",
     "Normalizer": "_normalizer",
+    "observe": "_observe",
+    "simulated": "_observe",
     "to_shapes": "_pack",
     "PVDWriter": "_pvd",
     "Scene": "_scene",
@@ -50,16 +58,20 @@ __all__ = [
     "FieldBatch",
     "MeshData",
     "MeshFolder",
+    "MotionData",
+    "MotionTest",
     "Normalizer",
     "PVDWriter",
     "Scene",
     "Task",
     "TrajectoryWriter",
+    "observe",
     "parse_scene",
     "random_throw",
     "read_scene",
     "read_trajectory",
     "resolve_material",
+    "simulated",
     "split_files",
     "to_shapes",
     "write_trajectory",

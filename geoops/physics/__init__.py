@@ -8,7 +8,6 @@ from ._elastic import NeoHookean as NeoHookean
 from ._elastic import StVenantKirchhoff as StVenantKirchhoff
 from ._elastic import Tait as Tait
 from ._elastic import WeaklyCompressible as WeaklyCompressible
-from ._elastic import coaxial as coaxial
 from ._elastic import determinant as determinant
 from ._material import MATERIALS as MATERIALS
 from ._material import Material as Material
@@ -22,4 +21,5 @@ from ._return_maps import DruckerPrager as DruckerPrager
 from ._return_maps import Unchanged as Unchanged
 from ._return_maps import VolumeOnly as VolumeOnly
 from ._return_maps import VonMises as VonMises
+from ._to_nodes import to_nodes as to_nodes
 from ._trajectory import Trajectory as Trajectory
