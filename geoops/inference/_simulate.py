@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -10,9 +11,10 @@ import torch
 from rich.table import Table
 
 from geoops import configs
-from geoops.data import PVDWriter, Scene, TrajectoryWriter, read_scene
+from geoops.data import PVDWriter, Scene, TrajectoryWriter, read_scene, resolve_material
+from geoops.data._materials import MaterialSpec
 from geoops.io._atomic import check_writable
-from geoops.physics import Particles
+from geoops.physics import Material, Particles
 
 WRITERS: dict[str, type[TrajectoryWriter] | type[PVDWriter]] = {
     ".vtkhdf": TrajectoryWriter,
@@ -76,7 +78,7 @@ def simulate(
         progress: show a progress bar.
 
     Raises:
-        FileNotFoundError: the scene, a mesh of it, or the folder of the output is missing.
+        FileNotFoundError: the scene, a mesh or a learned material of it, or the folder of the output is missing.
         FileExistsError: the output is there, and `overwrite` is not given.
         ValueError: the scene is wrong, its time step is unstable, or the ending of the output is unknown.
         FloatingPointError: the motion diverged; the output holds the frames before.
@@ -93,7 +95,7 @@ def simulate(
         raise FileExistsError(f"{output} exists; choose another name, or say --overwrite")
     check_writable(output)
     start, material = scene.start()
-    mpm = scene.simulator(material)
+    mpm = scene.simulator(material, partial(_material, folder=scene.folder))
     about = {"box": scene.box, "dt": scene.dt, "material": material, "names": scene.names, "scene": scene.yaml()}
     began, last, step = time.perf_counter(), start, 0
     try:
@@ -107,6 +109,17 @@ def simulate(
         raise FloatingPointError(f"{error}; {output} holds the frames up to step {step}") from error
     seconds = time.perf_counter() - began
     return SimulationReport(output, len(material), step, len(out.steps), seconds, (_kinetic(start), _kinetic(last)))
+
+
+def _material(spec: MaterialSpec, folder: Path) -> Material:
+    """Reads a learned material (`{law: FILE}`, relative to the scene), or makes one of its description."""
+    if isinstance(spec, str) or "law" not in spec:
+        return resolve_material(spec)
+    if others := [key for key in spec if key != "law"]:
+        raise ValueError(f"a learned material has no option {others[0]!r}; there is law")
+    from geoops.learning import read_material
+
+    return read_material(folder / str(spec["law"]))
 
 
 def _kinetic(particles: Particles) -> float:

@@ -8,6 +8,8 @@ import torch
 from geoops.cli import main
 from geoops.data import read_scene, read_trajectory
 from geoops.inference import simulate
+from geoops.learning import export_material
+from geoops.physics import material
 
 TEXT = """
 box: {cells: [10, 10, 10], dx: 0.1}
@@ -34,8 +36,8 @@ def test_a_scene_gives_a_trajectory(scene, tmp_path):
     trajectory = read_trajectory(tmp_path / "out.vtkhdf", read_scene(scene))
     assert trajectory.steps.tolist() == [0, 3, 6]
     assert trajectory.names == ("jelly", "sand")
-    start, material = read_scene(scene).start()
-    end = read_scene(scene).simulator(material).run(start, 6)
+    start, of = read_scene(scene).start()
+    end = read_scene(scene).simulator(of).run(start, 6)
     assert torch.equal(trajectory.frames.x[2], end.x)
     energy = [0.5 * (f.mass * f.v.square().sum(-1)).sum().item() for f in (start, end)]
     assert report.kinetic == pytest.approx(energy)
@@ -66,6 +68,21 @@ def test_a_packaged_scene(tmp_path, monkeypatch):
     monkeypatch.setattr(MPM, "steps", lambda self, start, count, every: plain(self, start, 5, every))
     report = simulate("jelly", tmp_path / "jelly.vtkhdf", progress=False)
     assert (report.particles, report.frames) == (1000, 6)
+
+
+def test_a_learned_material(scene, tmp_path):
+    export_material(tmp_path / "law.safetensors", material("jelly"), {"formula": "jelly"})
+    named = simulate(scene, tmp_path / "named.vtkhdf", progress=False)
+    scene.write_text(TEXT.replace("material: jelly", "material: {law: law.safetensors}"))
+    read = simulate(scene, tmp_path / "read.vtkhdf", progress=False)
+    assert read.kinetic == named.kinetic
+    assert read_trajectory(tmp_path / "read.vtkhdf").names == ("law=law.safetensors", "sand")
+    scene.write_text(TEXT.replace("material: jelly", "material: {law: law.safetensors, young: 1}"))
+    with pytest.raises(ValueError, match="no option 'young'"):
+        simulate(scene, tmp_path / "a.vtkhdf", progress=False)
+    scene.write_text(TEXT.replace("material: jelly", "material: {law: absent.safetensors}"))
+    with pytest.raises(FileNotFoundError, match="absent"):
+        simulate(scene, tmp_path / "a.vtkhdf", progress=False)
 
 
 def test_a_motion_that_diverges(scene, tmp_path, capfd):
