@@ -13,6 +13,8 @@ from geoops.physics import Trajectory, material
 
 from ._observe import observe
 
+EVERY = 5  # steps between the frames of tests
+
 
 class Labels(NamedTuple):
     """What only the true material knows: stresses of deformations, and deformations after the return map."""
@@ -118,7 +120,7 @@ class MotionData(LightningDataModule):
     def test(self, name: str) -> Trajectory:
         """Returns the true motion of a test."""
         test = self.tests[name]
-        return observe(test.scene, steps=test.steps, throw=test.throw, every=5)
+        return observe(test.scene, steps=test.steps, throw=test.throw, every=EVERY)
 
 
 def _loader(items: list[Any]) -> DataLoader:
