@@ -25,6 +25,7 @@ console = Console(stderr=True)
 
 
 def main() -> None:
+    """Runs what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--materials", nargs="+", choices=MATERIALS, default=MATERIALS)
     parser.add_argument("--laws", nargs="+", choices=LAWS, default=LAWS)
