@@ -36,6 +36,13 @@ STABLE_TORCH_LIBRARY(geoops, m) {
   m.def("eigh_backward(Tensor w, Tensor Q, Tensor gw, Tensor gQ) -> Tensor");
   m.def("singular_value_map(Tensor F, Tensor y, Tensor U, Tensor V, Tensor even, Tensor odd) -> Tensor");
   m.def("singular_value_map_backward(Tensor g, Tensor U, Tensor V, Tensor even, Tensor odd) -> (Tensor, Tensor)");
+  m.def("small_matmul(Tensor A, Tensor B, bool transpose_a, bool transpose_b) -> Tensor");
+  m.def("strain_features(Tensor F) -> (Tensor, Tensor, Tensor)");
+  m.def("strain_features_backward(Tensor F, Tensor features, Tensor R, Tensor U, Tensor g, Tensor gR) -> Tensor");
+  m.def("log_strain(Tensor F, float least) -> (Tensor, Tensor, Tensor, Tensor, Tensor)");
+  m.def("log_strain_backward(Tensor U, Tensor sigma, Tensor V, Tensor gh, Tensor gX, float least) -> Tensor");
+  m.def("exp_strain(Tensor A, Tensor F) -> (Tensor, Tensor, Tensor)");
+  m.def("exp_strain_backward(Tensor F, Tensor w, Tensor Q, Tensor g) -> (Tensor, Tensor)");
   m.def("nearest_facet(Tensor corners, Tensor points) -> (Tensor, Tensor)");
   m.def(
       "mpm_step(Tensor x, Tensor v, Tensor C, Tensor F, Tensor tau, Tensor mass, Tensor volume, SymInt nx, SymInt "

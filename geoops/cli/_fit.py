@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from jsonargparse import ArgumentError
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -18,16 +19,16 @@ from rich.console import Console
 from rich.table import Table
 
 from geoops import configs
-from geoops.data import MeshData
+from geoops.data import MeshData, MotionData
 from geoops.learning import (
     AtomicCheckpointIO,
     FitProgress,
     HistoryWriter,
+    MaterialFit,
     Surrogate,
-    export_bundle,
     provenance,
-    read_bundle,
     read_checkpoint,
+    read_meta,
     write_json,
 )
 
@@ -107,13 +108,14 @@ class FitCLI(LightningCLI):
 
     def __init__(self, args: list[str], *, name: str, command: str):
         self._default_name, self._command = name, command
+        fit, data = (MaterialFit, MotionData) if _of_material(args) else (Surrogate, MeshData)
         quiet = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
-            Surrogate,
-            MeshData,
+            fit,
+            data,
             args=args,
             seed_everything_default=0,
-            trainer_defaults=TRAINER_DEFAULTS,
+            trainer_defaults=TRAINER_DEFAULTS | fit.trainer_defaults,
             auto_configure_optimizers=False,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={**quiet, **{c: quiet for c in self.subcommands()}},
@@ -183,12 +185,11 @@ class FitCLI(LightningCLI):
         path = self._option("ckpt_path")
         if path is None:
             return
-        if path.endswith(".safetensors"):
-            bundle = read_bundle(path)
-            self.model.adopt(bundle.network, bundle.meta["options"])
-            self.datamodule.load_state_dict({"normalizer": bundle.meta["normalizer"]})
-        else:
-            self.datamodule.load_state_dict(read_checkpoint(path)["MeshData"])
+        if bundle := path.endswith(".safetensors"):
+            self.model.restore(Path(path))
+        if isinstance(self.datamodule, MeshData):
+            state = {"normalizer": read_meta(path)["normalizer"]} if bundle else read_checkpoint(path)["MeshData"]
+            self.datamodule.load_state_dict(state)
 
     def instantiate_trainer(self, **kwargs: Any) -> Any:
         """Builds the trainer with the logger, checkpoints and progress of the run."""
@@ -206,13 +207,15 @@ class FitCLI(LightningCLI):
     def _callbacks(self) -> list[Any]:
         folder, steps = self.folder / "checkpoints", self._option("save_every_steps")
         when: dict[str, Any] = {"every_n_train_steps": steps}
-        if steps is None:
+        if isinstance(self.model, MaterialFit):
+            when = {"every_n_epochs": 1, "save_on_train_epoch_end": True}
+        elif steps is None:
             when = {"train_time_interval": timedelta(seconds=self._option("save_every"))}
         common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "auto_insert_metric_name": False}
         return [
             FitProgress(),
             HistoryWriter(self.folder / "metrics.json"),
-            ModelCheckpoint(filename="best", monitor="val/rel_l2", mode="min", **common),
+            ModelCheckpoint(filename="best", monitor=self.model.monitor, mode="min", **common),
             ModelCheckpoint(filename="last", **when, **common),
         ]
 
@@ -225,21 +228,13 @@ class FitCLI(LightningCLI):
         training = provenance(model, trainer, self._command)
         results: dict[str, float] = {}
         for split, run in (("val", trainer.validate), ("test", trainer.test)):
-            if data.files(split):
+            if isinstance(data, MotionData) or data.files(split):
                 run(model, datamodule=data, verbose=False)
                 results |= model.metrics
         if not trainer.is_global_zero:
             return
         write_json(self.folder / "metrics.json", {"training": training, "history": model.history, "results": results})
-        bundle = export_bundle(
-            self.folder / "model.safetensors",
-            model.network,
-            data.normalizer,
-            options=model.options,
-            weights=model.averaged_weights(),
-            training=training,
-            results=results,
-        )
+        bundle = model.export(self.folder / "model.safetensors", training, results)
         _show(results, f"{self.folder}")
         Console(stderr=True).print(f"wrote {bundle}", highlight=False, soft_wrap=True)
 
@@ -262,7 +257,23 @@ class FitCLI(LightningCLI):
         return kwargs
 
 
+def _of_material(args: list[str]) -> bool:
+    """Whether recipes or options speak of the laws of a material."""
+    words = [word.split("=", 1)[0] for word in args]
+    if any(word.startswith(("--model.elastic", "--model.formula")) for word in words):
+        return True
+    recipes = [args[i + 1] for i, word in enumerate(args[:-1]) if word == "--config"]
+    models = [(yaml.safe_load(Path(path).read_text()) or {}).get("model") or {} for path in recipes]
+    return any(isinstance(model, dict) and {"elastic", "formula"} & set(model) for model in models)
+
+
 def _show(results: dict[str, float], title: str) -> None:
+    if not any(f"{name}_median" in results for name in results):
+        table = Table("motion", "position MSE", title=title, title_justify="left")
+        for name, value in results.items():
+            table.add_row(name.removeprefix("test/"), f"{value:.3e}")
+        Console().print(table)
+        return
     table = Table(title=title, title_justify="left")
     for column in ("error", "mean", "median", "95th percentile"):
         table.add_column(column, justify="left" if column == "error" else "right")

@@ -1,4 +1,4 @@
-"""Folders of meshes, what is asked of them, normalisation, and batches for training.
+"""Folders of meshes, what is asked of them, normalisation, and batches for training; scenes of particles.
 
 Names load on first use, so that generators and command lines which need only one of them start quickly.
 """
@@ -9,22 +9,60 @@ from ._task import Task as Task
 
 if TYPE_CHECKING:
     from ._batch import FieldBatch as FieldBatch
+    from ._body import Body as Body
+    from ._body import random_throw as random_throw
     from ._folder import MeshFolder as MeshFolder
     from ._folder import split_files as split_files
+    from ._materials import resolve_material as resolve_material
     from ._module import MeshData as MeshData
+    from ._motion import MotionData as MotionData
+    from ._motion import MotionTest as MotionTest
     from ._normalizer import Normalizer as Normalizer
+    from ._observe import observe as observe
+    from ._observe import simulated as simulated
     from ._pack import to_shapes as to_shapes
+    from ._scene import Scene as Scene
+    from ._scene import parse_scene as parse_scene
+    from ._scene import read_scene as read_scene
 
 _MODULES = {
     "FieldBatch": "_batch",
+    "Body": "_body",
+    "random_throw": "_body",
     "MeshFolder": "_folder",
     "split_files": "_folder",
+    "resolve_material": "_materials",
     "MeshData": "_module",
+    "MotionData": "_motion",
+    "MotionTest": "_motion",
     "Normalizer": "_normalizer",
+    "observe": "_observe",
+    "simulated": "_observe",
     "to_shapes": "_pack",
+    "Scene": "_scene",
+    "parse_scene": "_scene",
+    "read_scene": "_scene",
 }
 
-__all__ = ["FieldBatch", "MeshData", "MeshFolder", "Normalizer", "Task", "split_files", "to_shapes"]
+__all__ = [
+    "Body",
+    "FieldBatch",
+    "MeshData",
+    "MeshFolder",
+    "MotionData",
+    "MotionTest",
+    "Normalizer",
+    "Scene",
+    "Task",
+    "observe",
+    "parse_scene",
+    "random_throw",
+    "read_scene",
+    "resolve_material",
+    "simulated",
+    "split_files",
+    "to_shapes",
+]
 
 
 def __getattr__(name: str):

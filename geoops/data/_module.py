@@ -198,6 +198,10 @@ class MeshData(LightningDataModule):
             self._packs[split, phases] = Pack(samples, variants=max(2, 1 << len(self.reflect)), phases=phases)
         return self._packs[split, phases]
 
+    def facts(self) -> dict[str, Any]:
+        """Returns what a record of a training says of its data."""
+        return {"train_files": len(self.pack("train"))}
+
     def state_dict(self) -> dict[str, Any]:
         """Returns the normaliser, for checkpoints."""
         return {"normalizer": self.normalizer.state_dict()}

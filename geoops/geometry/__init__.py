@@ -9,6 +9,8 @@ from ._convert import like as like
 from ._distance import closest_points as closest_points
 from ._distance import distance as distance
 from ._distance import signed_distance as signed_distance
+from ._fill import fill as fill
+from ._fill import lattice as lattice
 from ._finite import check_finite as check_finite
 from ._interpolate import interpolate as interpolate
 from ._interpolate import interpolation_weights as interpolation_weights
@@ -23,3 +25,11 @@ from ._sampling import farthest_points as farthest_points
 from ._sampling import point_spacing as point_spacing
 from ._shapes import Shapes as Shapes
 from ._shapes import Sizes as Sizes
+from ._solids import Capsule as Capsule
+from ._solids import Cuboid as Cuboid
+from ._solids import Gyroid as Gyroid
+from ._solids import MeshSolid as MeshSolid
+from ._solids import RoundedBox as RoundedBox
+from ._solids import Solid as Solid
+from ._solids import Sphere as Sphere
+from ._solids import Torus as Torus

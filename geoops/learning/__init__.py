@@ -14,6 +14,8 @@ from ._losses import FieldScale as FieldScale
 from ._losses import mse as mse
 from ._losses import rel_l2 as rel_l2
 from ._losses import relative_errors as relative_errors
+from ._material_bundle import export_material as export_material
+from ._material_bundle import read_material as read_material
 from ._metrics import MetricRegion as MetricRegion
 from ._metrics import summarise as summarise
 from ._optimizers import MuonAdamW as MuonAdamW
@@ -22,6 +24,8 @@ from ._schedule import warmup_cosine as warmup_cosine
 if TYPE_CHECKING:
     from ._checkpoint_io import AtomicCheckpointIO as AtomicCheckpointIO
     from ._checkpoint_io import read_checkpoint as read_checkpoint
+    from ._fit import Fit as Fit
+    from ._material_fit import MaterialFit as MaterialFit
     from ._progress import FitProgress as FitProgress
     from ._record import HistoryWriter as HistoryWriter
     from ._record import provenance as provenance
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "AtomicCheckpointIO": "_checkpoint_io",
     "read_checkpoint": "_checkpoint_io",
+    "Fit": "_fit",
+    "MaterialFit": "_material_fit",
     "FitProgress": "_progress",
     "HistoryWriter": "_record",
     "provenance": "_record",

@@ -55,15 +55,9 @@ def export_bundle(
         ValueError: another ending, or options that JSON cannot hold.
         OSError: the path is not writable.
     """
-    from safetensors.torch import save
-
     from geoops import __version__
 
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"a bundle ends in .safetensors, got {path}")
     state = {**network.state_dict(), **(weights or {})}
-    tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
     meta = {
         "format": BUNDLE_FORMAT,
         "network": type(network).__name__,
@@ -76,6 +70,16 @@ def export_bundle(
         "results": dict(results or {}),
         "versions": {"geoops": __version__, "torch": str(torch.__version__)},
     }
+    return write_safetensors(Path(path), state, meta)
+
+
+def write_safetensors(path: Path, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Path:
+    """Writes tensors and metadata, whole or not at all."""
+    from safetensors.torch import save
+
+    if path.suffix != ".safetensors":
+        raise ValueError(f"a bundle ends in .safetensors, got {path}")
+    tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from ._surrogate import Surrogate
+from ._fit import Fit
 
 
 @final
@@ -52,7 +52,7 @@ class FitProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Refreshes the bar every half second, or writes a line."""
-        if not self._enabled or not isinstance(pl_module, Surrogate):
+        if not self._enabled or not isinstance(pl_module, Fit):
             return
         elapsed = pl_module.elapsed
         if elapsed - self._shown < (0.5 if self._bar else self._interval):
@@ -60,14 +60,14 @@ class FitProgress(ProgressBar):
         self._shown = elapsed
         self._show(pl_module, outputs["loss"].item())
 
-    def _show(self, module: Surrogate, loss: float | None) -> None:
+    def _show(self, module: Fit, loss: float | None) -> None:
         progress, elapsed = module.progress, module.elapsed
         self._loss = loss if loss is not None else self._loss
         words = [f"step {module.trainer.global_step}"]
         if self._loss is not None:
             words.append(f"loss {self._loss:.4g}")
-        if module.history and "val/rel_l2" in module.history[-1]:
-            words.append(f"val rel L2 {100 * module.history[-1]['val/rel_l2']:.2f} %")
+        if module.history and (headline := module.headline(module.history[-1])):
+            words.append(headline)
         words.append(_clock(elapsed))
         if progress > 0.01:
             words.append(f"{_clock(elapsed / progress - elapsed)} left")
@@ -78,12 +78,12 @@ class FitProgress(ProgressBar):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows the new validation error."""
-        if self._enabled and isinstance(pl_module, Surrogate) and trainer.state.fn == "fit" and pl_module.history:
+        if self._enabled and isinstance(pl_module, Fit) and trainer.state.fn == "fit" and pl_module.history:
             self._show(pl_module, None)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Closes the bar."""
-        if self._enabled and isinstance(pl_module, Surrogate):
+        if self._enabled and isinstance(pl_module, Fit):
             self._show(pl_module, None)
         self._close()
 

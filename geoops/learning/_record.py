@@ -11,7 +11,7 @@ from typing import Any, final
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ._surrogate import Surrogate
+from ._fit import Fit
 
 
 @final
@@ -27,7 +27,7 @@ class HistoryWriter(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes the rows so far."""
-        if trainer.is_global_zero and isinstance(pl_module, Surrogate) and trainer.state.fn == "fit":
+        if trainer.is_global_zero and isinstance(pl_module, Fit) and trainer.state.fn == "fit":
             write_json(self.path, {"history": pl_module.history})
 
 
@@ -39,19 +39,19 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
-def provenance(surrogate: Surrogate, trainer: Trainer, command: str) -> dict[str, Any]:
-    """Returns how a network was trained: command, seed, steps, wall clock, hardware, threads, versions."""
+def provenance(fit: Fit, trainer: Trainer, command: str) -> dict[str, Any]:
+    """Returns how something was trained: command, seed, steps, wall clock, hardware, threads, versions."""
     import lightning
 
     return {
         "command": command,
         "seed": trainer.datamodule.seed,
         "steps": trainer.global_step,
-        "seconds": round(surrogate.elapsed, 1),
+        "seconds": round(fit.elapsed, 1),
         "processes": trainer.world_size,
         "threads": torch.get_num_threads(),
         "hardware": hardware(),
-        "train_files": len(trainer.datamodule.pack("train")),
+        **trainer.datamodule.facts(),
         "versions": {
             "python": platform.python_version(),
             "torch": str(torch.__version__),

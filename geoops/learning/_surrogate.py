@@ -1,13 +1,12 @@
 """Training of any network on any folder: the LightningModule."""
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Literal, final
+from pathlib import Path
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
@@ -17,8 +16,10 @@ from geoops.data import FieldBatch, Normalizer
 from geoops.geometry import Sizes
 from geoops.models import Network
 
+from ._bundle import export_bundle, read_bundle
 from ._ema import Average
 from ._evaluate import Evaluation
+from ._fit import Fit
 from ._losses import FieldScale, mse, rel_l2
 from ._metrics import MetricRegion
 from ._network_options import build, plain_options
@@ -29,7 +30,7 @@ CHECKPOINT_FORMAT = 1
 
 
 @final
-class Surrogate(LightningModule):
+class Surrogate(Fit):
     """Trains and evaluates a network; sizes, normaliser and batches come from the trainer's `MeshData`.
 
     The budget is `max_steps` of the trainer, or `max_time` where that alone is given: the learning rate and the stages
@@ -54,6 +55,7 @@ class Surrogate(LightningModule):
         decode_chunk: most query points in one decoding at evaluation.
     """
 
+    monitor: ClassVar[str] = "val/rel_l2"
     network: Network
 
     def __init__(
@@ -94,12 +96,7 @@ class Surrogate(LightningModule):
         self.network = None  # type: ignore[assignment]
         self.options: dict[str, Any] = {}
         self.average = Average(ema)
-        #: One row per validation: step, elapsed seconds, share of the budget, stage, losses and errors.
-        self.history: list[dict[str, Any]] = []
-        #: Last evaluation, by metric name.
-        self.metrics: dict[str, float] = {}
         self._stage = -1
-        self._elapsed, self._started = 0.0, None
         self._agreed = 0.0
         self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.double), 0
 
@@ -167,11 +164,6 @@ class Surrogate(LightningModule):
     # The clock
 
     @property
-    def elapsed(self) -> float:
-        """Seconds of training so far, over all resumed parts, validation included."""
-        return self._elapsed + (time.monotonic() - self._started if self._started is not None else 0.0)
-
-    @property
     def progress(self) -> float:
         """Share of the budget that is spent, in [0, 1]; with several processes that of the first one, at the last step."""
         if self.trainer.max_steps > 0:
@@ -194,14 +186,10 @@ class Surrogate(LightningModule):
 
     def on_train_start(self) -> None:
         """Starts the clock; a fresh run enters its first stage at the first batch."""
-        self._started = time.monotonic()
+        super().on_train_start()
         if self._stage >= 0:
             self._activate(self._stage)
             self.average.follow(self.network, self._stage_parameters[self._stage])
-
-    def on_train_end(self) -> None:
-        """Stops the clock."""
-        self._elapsed, self._started = self.elapsed, None
 
     def on_train_batch_start(self, batch: FieldBatch, batch_idx: int) -> None:
         """Sets stage, learning rate and the random state of the step."""
@@ -327,6 +315,27 @@ class Surrogate(LightningModule):
     @property
     def _normalizer(self) -> Normalizer:
         return self.trainer.datamodule.normalizer
+
+    def headline(self, metrics: dict[str, Any]) -> str:
+        """Returns the validation error in words."""
+        return f"val rel L2 {100 * metrics['val/rel_l2']:.2f} %" if "val/rel_l2" in metrics else ""
+
+    def export(self, path: Path, training: dict[str, Any], results: dict[str, float]) -> Path:
+        """Writes the bundle with the averaged weights."""
+        return export_bundle(
+            path,
+            self.network,
+            self._normalizer,
+            options=self.options,
+            weights=self.averaged_weights(),
+            training=training,
+            results=results,
+        )
+
+    def restore(self, path: Path) -> None:
+        """Takes the network of a bundle; `MeshData` gets its normaliser."""
+        bundle = read_bundle(path)
+        self.adopt(bundle.network, bundle.meta["options"])
 
     # Checkpoints
 

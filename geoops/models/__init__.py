@@ -10,4 +10,8 @@ from ._nclaw import NCLawPlastic as NCLawPlastic
 from ._network import Network as Network
 from ._oneshot import OneShotENF as OneShotENF
 from ._pointnet import PointNet as PointNet
+from ._stress_baselines import PrincipalStressNet as PrincipalStressNet
+from ._stress_baselines import StretchSplines as StretchSplines
+from ._structured_law import IsotropicEnergy as IsotropicEnergy
+from ._structured_law import YieldProjection as YieldProjection
 from ._transolver import Transolver as Transolver

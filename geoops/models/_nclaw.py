@@ -3,7 +3,6 @@
 from itertools import pairwise
 from typing import final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -30,11 +29,9 @@ class _Law(nn.Module):
         """Returns R S, with the rotation R of the polar decomposition and what the network says, made symmetric."""
         if F.ndim < 2 or F.shape[-2:] != (self.dim, self.dim):
             raise ValueError(f"{type(self).__name__}: expected F of shape (..., {self.dim}, {self.dim}), got {tuple(F.shape)}")
-        one = torch.eye(self.dim, dtype=F.dtype, device=F.device)
-        sigma = ops.svd(F, rotations=True)[1]
-        green = (F.mT @ F - one).flatten(-2)
-        out = self.net(torch.cat([sigma - 1, green, sigma.prod(-1, keepdim=True) - 1], -1)).unflatten(-1, (self.dim, self.dim))
-        return ops.polar(F)[0] @ ((out + out.mT) / 2)
+        features, R = ops.strain_features(F)
+        out = self.net(features).unflatten(-1, (self.dim, self.dim))
+        return ops.small_matmul(R, (out + out.mT) / 2)
 
 
 @final
@@ -62,7 +59,7 @@ class NCLawElastic(_Law):
 
     def forward(self, F: Matrices) -> Matrices:
         """Returns the Kirchhoff stress of deformation gradients."""
-        return self._turned(F) @ F.mT
+        return ops.small_matmul(self._turned(F), F, transpose_b=True)
 
 
 @final

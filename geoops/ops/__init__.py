@@ -5,6 +5,7 @@ from ._edge_attention import edge_attention as edge_attention
 from ._edge_dot import edge_dot as edge_dot
 from ._edge_sum import edge_sum as edge_sum
 from ._eigh import eigh as eigh
+from ._exp_strain import exp_strain as exp_strain
 from ._fps import fps as fps
 from ._grid_cluster import grid_cluster as grid_cluster
 from ._knn import knn as knn
@@ -12,6 +13,8 @@ from ._knn import knn_graph as knn_graph
 from ._knn import nearest as nearest
 from ._library import Info as Info
 from ._library import info as info
+from ._log_strain import log_strain as log_strain
+from ._log_strain import raised_strain as raised_strain
 from ._mpm_step import Wall as Wall
 from ._mpm_step import mpm_step as mpm_step
 from ._polar import polar as polar
@@ -27,7 +30,9 @@ from ._segment import gather_csr as gather_csr
 from ._segment import segment_coo as segment_coo
 from ._segment import segment_csr as segment_csr
 from ._singular_value_map import singular_value_map as singular_value_map
+from ._small_matmul import small_matmul as small_matmul
 from ._softmax import scatter_log_softmax as scatter_log_softmax
 from ._softmax import scatter_logsumexp as scatter_logsumexp
 from ._softmax import scatter_softmax as scatter_softmax
+from ._strain_features import strain_features as strain_features
 from ._svd import svd as svd

@@ -42,6 +42,13 @@ SCHEMAS = {
     "eigh_backward": "(Tensor w, Tensor Q, Tensor gw, Tensor gQ) -> Tensor",
     "singular_value_map": "(Tensor F, Tensor y, Tensor U, Tensor V, Tensor even, Tensor odd) -> Tensor",
     "singular_value_map_backward": "(Tensor g, Tensor U, Tensor V, Tensor even, Tensor odd) -> (Tensor, Tensor)",
+    "small_matmul": "(Tensor A, Tensor B, bool transpose_a, bool transpose_b) -> Tensor",
+    "strain_features": "(Tensor F) -> (Tensor, Tensor, Tensor)",
+    "strain_features_backward": "(Tensor F, Tensor features, Tensor R, Tensor U, Tensor g, Tensor gR) -> Tensor",
+    "log_strain": "(Tensor F, float least) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    "log_strain_backward": "(Tensor U, Tensor sigma, Tensor V, Tensor gh, Tensor gX, float least) -> Tensor",
+    "exp_strain": "(Tensor A, Tensor F) -> (Tensor, Tensor, Tensor)",
+    "exp_strain_backward": "(Tensor F, Tensor w, Tensor Q, Tensor g) -> (Tensor, Tensor)",
     "nearest_facet": "(Tensor corners, Tensor points) -> (Tensor, Tensor)",
     "mpm_step": (
         "(Tensor x, Tensor v, Tensor C, Tensor F, Tensor tau, Tensor mass, Tensor volume, SymInt nx, SymInt ny, SymInt nz, int "

@@ -16,6 +16,14 @@ def check_matrices(op: str, name: str, x: Tensor) -> None:
         raise ValueError(f"{op}: expected {name} of shape (..., 2, 2) or (..., 3, 3), got {tuple(x.shape)}")
 
 
+def check_same(op: str, first: str, x: Tensor, second: str, y: Tensor) -> None:
+    """Raises unless y has the dtype and the shape of x."""
+    if y.dtype != x.dtype:
+        raise TypeError(f"{op}: {second} is {y.dtype} and {first} is {x.dtype}; cast one of them")
+    if y.shape != x.shape:
+        raise ValueError(f"{op}: expected {second} of the shape {tuple(x.shape)} of {first}, got {tuple(y.shape)}")
+
+
 def differentiated() -> bool:
     """Tells whether a derivative that is being taken now may itself be differentiated, which the fused kernels cannot be."""
     return torch.is_grad_enabled() or forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
@@ -28,6 +36,10 @@ def diagonal(x: Tensor) -> Tensor:
 
 def skew(x: Tensor) -> Tensor:
     return (x - x.mT) / 2
+
+
+def symmetric(x: Tensor) -> Tensor:
+    return (x + x.mT) / 2
 
 
 def inverse_or_zero(x: Tensor, scale: Tensor) -> Tensor:

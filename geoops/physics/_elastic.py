@@ -2,7 +2,6 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import final
 
 import torch
@@ -96,7 +95,8 @@ class FixedCorotated(ElasticLaw):
 
     def forward(self, F: Matrices) -> Matrices:
         mu, lam = self._constants(F)
-        return 2 * mu * (F - ops.polar(F)[0]) @ F.mT + _isotropic(lam * _swelling(determinant(F)), F)
+        stretch = ops.small_matmul(2 * mu * (F - ops.polar(F)[0]), F, transpose_b=True)
+        return stretch + isotropic(lam * _swelling(determinant(F)), F)
 
 
 @final
@@ -112,16 +112,17 @@ class StVenantKirchhoff(ElasticLaw):
     def energy(self, F: Matrices) -> Float[Tensor, "*batch"]:
         mu, lam = self._constants(F)
         G = self._strain(F)
-        return mu * G.square().sum((-2, -1)) + lam / 2 * _trace(G).square()
+        return mu * G.square().sum((-2, -1)) + lam / 2 * trace(G).square()
 
     def forward(self, F: Matrices) -> Matrices:
         mu, lam = self._constants(F)
         G = self._strain(F)
-        return F @ (2 * mu * G + _isotropic(lam * _trace(G), F)) @ F.mT
+        S = 2 * mu * G + isotropic(lam * trace(G), F)
+        return ops.small_matmul(ops.small_matmul(F, S), F, transpose_b=True)
 
     @staticmethod
     def _strain(F: Tensor) -> Tensor:
-        return (F.mT @ F - torch.eye(F.shape[-1], dtype=F.dtype, device=F.device)) / 2
+        return (ops.small_matmul(F, F, transpose_a=True) - torch.eye(F.shape[-1], dtype=F.dtype, device=F.device)) / 2
 
 
 @final
@@ -141,27 +142,28 @@ class NeoHookean(ElasticLaw):
 
     def forward(self, F: Matrices) -> Matrices:
         mu, lam = self._constants(F)
-        return mu * F @ F.mT + _isotropic(lam * determinant(F).log() - mu, F)
+        return mu * ops.small_matmul(F, F, transpose_b=True) + isotropic(lam * determinant(F).log() - mu, F)
 
 
 @final
 class Hencky(ElasticLaw):
     r"""Linear elasticity in the logarithmic strain.
 
-    $$\tau = U\,\mathrm{diag}(2\mu\,\epsilon_i + \lambda \textstyle\sum_j \epsilon_j)\,U^T, \qquad
-    \psi = \mu\,|\epsilon|^2 + \tfrac{\lambda}{2} (\textstyle\sum_i \epsilon_i)^2, \qquad \epsilon_i = \ln\sigma_i$$
+    $$\tau = 2\mu\,h + \lambda\,\mathrm{tr}(h)\,1, \qquad \psi = \mu\,|h|^2 + \tfrac{\lambda}{2}\,\mathrm{tr}(h)^2,
+    \qquad h = \tfrac12 \ln F F^T$$
 
-    with the singular values $\sigma$ of F; quadratic in the logarithmic strain, as the return maps of plasticity want it.
+    Quadratic in the logarithmic strain, as the return maps of plasticity want it.
     """
 
     def energy(self, F: Matrices) -> Float[Tensor, "*batch"]:
         mu, lam = self._constants(F)
-        strain = ops.svd(F)[1].log()
-        return mu * strain.square().sum(-1) + lam / 2 * strain.sum(-1).square()
+        h = ops.log_strain(F)
+        return mu * h.square().sum((-2, -1)) + lam / 2 * trace(h).square()
 
     def forward(self, F: Matrices) -> Matrices:
         mu, lam = self._constants(F)
-        return coaxial(F, lambda strain: 2 * mu * strain + lam * strain.sum(-1, keepdim=True))
+        h = ops.log_strain(F)
+        return 2 * mu * h + isotropic(lam * trace(h), F)
 
 
 @final
@@ -177,7 +179,7 @@ class WeaklyCompressible(ElasticLaw):
         return self._constants(F)[1] / 2 * (determinant(F) - 1).square()
 
     def forward(self, F: Matrices) -> Matrices:
-        return _isotropic(self._constants(F)[1] * _swelling(determinant(F)), F)
+        return isotropic(self._constants(F)[1] * _swelling(determinant(F)), F)
 
     def wave_speed(self, density: float) -> float:
         r"""Returns the speed of sound at rest, $\sqrt{\lambda/\rho}$."""
@@ -209,30 +211,22 @@ class Tait(ElasticLaw):
 
     def forward(self, F: Matrices) -> Matrices:
         J, g = determinant(F), self.exponent
-        return _isotropic(self._constants(F)[1] / g * (J - J ** (1 - g)), F)
+        return isotropic(self._constants(F)[1] / g * (J - J ** (1 - g)), F)
 
     def wave_speed(self, density: float) -> float:
         r"""Returns the speed of sound at rest, $\sqrt{\lambda/\rho}$."""
         return math.sqrt(float(self.lam.detach()) / density)
 
 
-def coaxial(F: Matrices, stress: Callable[[Tensor], Tensor]) -> Matrices:
-    r"""Returns $U\,\mathrm{diag}(t(\epsilon))\,U^T$ for F = U diag(sigma) V^T and the logarithmic strains $\epsilon = \ln\sigma$.
-
-    Args:
-        F: deformation gradients.
-        stress: t, principal stresses of principal strains (..., d), independent of their order.
-    """
-    return ops.singular_value_map(F, lambda sigma: stress(sigma.log()) / sigma) @ F.mT
-
-
 def _swelling(J: Tensor) -> Tensor:
     return J * (J - 1)
 
 
-def _trace(A: Tensor) -> Tensor:
+def trace(A: Tensor) -> Tensor:
+    """Returns the traces of matrices."""
     return A.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
-def _isotropic(value: Tensor, F: Tensor) -> Tensor:
+def isotropic(value: Tensor, F: Tensor) -> Tensor:
+    """Returns multiples of the identity, of the size and dtype of F."""
     return value[..., None, None] * torch.eye(F.shape[-1], dtype=F.dtype, device=F.device)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from geoops import ops
 
-from ._elastic import ElasticLaw, Matrices, constant, determinant
+from ._elastic import ElasticLaw, Matrices, constant, determinant, isotropic, trace
 
 LEAST_STRETCH = 0.05  # principal stretches are held above it, so that their logarithms stay moderate
 
@@ -34,8 +34,8 @@ class VolumeOnly(nn.Module):
 class VonMises(nn.Module):
     r"""Perfect plasticity of metals and clay: the deviator e of the logarithmic strain is cut to a length.
 
-    $$\epsilon \mapsto \epsilon - \max\!\left(0, |e| - \frac{\sigma_y}{2\mu}\right) \frac{e}{|e|}, \qquad
-    e = \epsilon - \mathrm{mean}(\epsilon), \quad \epsilon_i = \ln\sigma_i$$
+    $$h \mapsto h - \max\!\left(0, |e| - \frac{\sigma_y}{2\mu}\right) \frac{e}{|e|}, \qquad
+    e = h - \tfrac1d\,\mathrm{tr}(h)\,1, \quad h = \tfrac12 \ln F F^T$$
 
     so that the Hencky stress satisfies $|\mathrm{dev}\,\tau| \le \sigma_y$. The volume stays as it is. Stretches below 0.05
     are first raised to it.
@@ -58,24 +58,18 @@ class VonMises(nn.Module):
 
     def forward(self, F: Matrices) -> Matrices:
         most = (self.log_yield.exp() / (2 * self.elastic.mu)).to(F.dtype)
-
-        def cut(sigma: Tensor) -> Tensor:
-            strain = _strain(sigma)
-            e, length = _deviator(strain)
-            return (strain - (length - most).clamp_min(0) * e / length).exp()
-
-        sigma = ops.svd(F)[1].detach()
-        yields = (_deviator(_strain(sigma))[1] > most) | (sigma < LEAST_STRETCH).any(-1, keepdim=True)
-        return torch.where(yields[..., None], ops.singular_value_map(F, cut), F)
+        h, F = ops.raised_strain(F, LEAST_STRETCH)
+        e, length = _deviator(h)
+        return ops.exp_strain((most - length).clamp_max(0) / length * e, F)
 
 
 @final
 class DruckerPrager(nn.Module):
     r"""Plasticity of sand, whose resistance to shear grows with pressure.
 
-    With t = tr(strain) - d c:
+    With t = tr(h) - d c and h, e as in `VonMises`:
 
-    $$\epsilon \mapsto \begin{cases} c\,1 & t \ge 0 \\ \epsilon - \max\!\left(0, |e| + \frac{d\lambda + 2\mu}{2\mu}\,t\,a\right)
+    $$h \mapsto \begin{cases} c\,1 & t \ge 0 \\ h - \max\!\left(0, |e| + \frac{d\lambda + 2\mu}{2\mu}\,t\,a\right)
     \frac{e}{|e|} & t < 0 \end{cases}, \qquad a = \sqrt{\tfrac23}\,\frac{2 \sin\varphi}{3 - \sin\varphi}$$
 
     Under tension it comes apart without stress (for c = 0). Stretches below 0.05 are first raised to it.
@@ -107,21 +101,14 @@ class DruckerPrager(nn.Module):
         mu, lam = self.elastic.mu, self.elastic.lam
         rise = (slope * (d * lam + 2 * mu) / (2 * mu)).to(F.dtype)
 
-        def cut(sigma: Tensor) -> Tensor:
-            strain = _strain(sigma)
-            e, length = _deviator(strain)
-            t = strain.sum(-1, keepdim=True) - d * self.cohesion
-            held = strain - (length + rise * t).clamp_min(0) * e / length
-            return torch.where(t >= 0, self.cohesion, held).exp()
-
-        return ops.singular_value_map(F, cut)
+        h, F = ops.raised_strain(F, LEAST_STRETCH)
+        e, length = _deviator(h)
+        t = trace(h)[..., None, None] - d * self.cohesion
+        opened = self.cohesion * torch.eye(d, dtype=F.dtype, device=F.device) - h
+        return ops.exp_strain(torch.where(t >= 0, opened, -(length + rise * t).clamp_min(0) / length * e), F)
 
 
-def _strain(sigma: Tensor) -> Tensor:
-    return sigma.clamp_min(LEAST_STRETCH).log()
-
-
-def _deviator(strain: Tensor) -> tuple[Tensor, Tensor]:
+def _deviator(h: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the deviator and its length, which is kept above zero so that a direction can be told from it."""
-    e = strain - strain.mean(-1, keepdim=True)
-    return e, e.square().sum(-1, keepdim=True).clamp_min(torch.finfo(strain.dtype).tiny ** 0.5).sqrt()
+    e = h - isotropic(trace(h) / h.shape[-1], h)
+    return e, e.square().sum((-2, -1), keepdim=True).clamp_min(torch.finfo(h.dtype).tiny ** 0.5).sqrt()

@@ -1,12 +1,12 @@
 """A motion: the states of the particles of one scene at chosen steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ._mpm import Box, Particles
+from ._mpm_state import Box, Particles
 
 
 @final
@@ -51,6 +51,11 @@ class Trajectory:
     def times(self) -> Float[Tensor, " frames"]:
         """Time of each frame."""
         return self.steps.to(self.frames.x.dtype) * self.dt
+
+    def to(self, *args, **kwargs) -> "Trajectory":
+        """Returns the motion on another device, or with states of another dtype."""
+        frames = self.frames.to(*args, **kwargs)
+        return replace(self, frames=frames, steps=self.steps.to(frames.x.device), material=self.material.to(frames.x.device))
 
     def frame(self, i: int) -> Particles:
         """Returns the state of frame i."""

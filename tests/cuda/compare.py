@@ -232,6 +232,35 @@ def decompositions(dtype, index):
             both("svd_backward", normal, v, normal.half(), g, v, h, error=ValueError)
 
 
+def strains(dtype, index):
+    if dtype not in (torch.float32, torch.float64) or index != torch.int64:
+        return
+    for count, d in [(300, 2), (300, 3), (1, 3), (0, 2), (0, 3)]:
+        A, B, g, h = (numbers(count, d, d, dtype=dtype) for _ in range(4))
+        for sides in ((False, False), (False, True), (True, False), (True, True)):
+            both("small_matmul", A, B, *sides)
+        Q, R = (torch.linalg.qr(torch.randn(count, d, d, dtype=torch.float64))[0] for _ in range(2))
+        apart = (torch.tensor([3.0, 2.0, 1.0])[:d].double() + 0.3 * torch.rand(count, d).double())[:, None]
+        F, S = (Q * apart @ R).to(dtype), (Q * apart.log() @ Q.mT).to(dtype)  # far from equal values: all is unique
+        both("strain_features", F)
+        both("log_strain", F, 1.5)
+        both("exp_strain", S, F)
+        features, rotation, U = torch.ops.geoops.strain_features(F)
+        both("strain_features_backward", F, features, rotation, U, numbers(*features.shape, dtype=dtype), g)
+        _, _, U, sigma, V = torch.ops.geoops.log_strain(F, 0.0)
+        for least in (0.0, 1.5, 5.0):
+            both("log_strain_backward", U, sigma, V, g, h, least)
+            both("log_strain_backward", U, sigma.round(), V, g, h, least)
+        _, w, X = torch.ops.geoops.exp_strain(S, F)
+        for values in (w, w.round(), w * 0):
+            both("exp_strain_backward", F, values, X, g)
+        if count > 1:
+            both("small_matmul", A, B[1:], False, False, error=ValueError)
+            both("exp_strain", A, B[1:], error=ValueError)
+            both("log_strain_backward", U, sigma, V, g, h.half(), 0.0, error=ValueError)
+            both("strain_features_backward", F, features[1:], rotation, U, features, g, error=ValueError)
+
+
 def cloud(count, dim, kind, dtype):
     """Points spread evenly, on a lattice with many equal distances, on one place, in clusters, or so far that squares overflow."""
     x = torch.rand(count, dim).to(dtype)
@@ -410,7 +439,8 @@ def mpm_step(dtype, index):
 
 
 scatter.integers = segments.integers = True
-CASES = [edge_ops, relative_attention, scatter, segments, softmax, decompositions, neighbours, fps, nearest_facet, mpm_step]
+CASES = [edge_ops, relative_attention, scatter, segments, softmax, decompositions, strains, neighbours, fps]
+CASES += [nearest_facet, mpm_step]
 
 if __name__ == "__main__":
     faulthandler.enable()

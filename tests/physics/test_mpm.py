@@ -157,3 +157,38 @@ def test_errors(unchecked):
     nan = lambda F: F * torch.nan  # noqa: E731
     with pytest.raises(FloatingPointError, match="after step 1 particle 0 "):
         MPM(BOX, 5e-4, nan).run(cube(torch.float32), 3)
+
+
+def test_the_start_is_checked(unchecked):
+    mpm, start = MPM(BOX, 5e-4, *material("jelly")), cube(torch.float32)
+    empty = Particles(*(getattr(start, k)[:0] for k in ("x", "v", "C", "F", "mass", "volume")))
+    with pytest.raises(ValueError, match="no particles"):
+        mpm.run(empty, 1)
+    for name in ("x", "v", "C", "F", "mass", "volume"):
+        value = getattr(start, name).clone()
+        value[7] = math.nan
+        with pytest.raises(ValueError, match=f"{name} of particle 7 is not finite"):
+            mpm.run(replace(start, **{name: value}), 1)
+    both = Particles(*(torch.stack([getattr(start, k)] * 2) for k in ("x", "v", "C", "F", "mass", "volume")))
+    both.x[1, 5] = torch.tensor([0.5, 0.5, 1.2])
+    with pytest.raises(ValueError, match=r"particle 5 of scene 1 starts at \(0\.5, 0\.5, 1\.2\).*at least 0\.5 cells \(0\.025\)"):
+        mpm.run(both, 1)
+    near = start.x.clone()
+    near[3, 1] = 0.02
+    with pytest.raises(ValueError, match=r"particle 3 starts .*\(1 particles"):
+        mpm.run(replace(start, x=near), 1)
+    near[3, 1] = 0.025
+    assert mpm.run(replace(start, x=near), 1).x.isfinite().all()
+    with pytest.raises(ValueError, match="3 dimensions and the particles have 2"):
+        mpm.run(Particles.undeformed(torch.full((1, 2), 0.5), volume=1.0, density=1.0), 1)
+    with pytest.raises(ValueError, match="every >= 1, got 0"):
+        next(mpm.steps(start, 1, 0))
+
+
+def test_some_of_the_states():
+    mpm, start = MPM(BOX, 5e-4, *material("jelly")), cube(torch.float32)
+    every = list(mpm.steps(start, 7))
+    some = list(mpm.steps(start, 7, 3))
+    assert [torch.equal(a.x, b.x) for a, b in zip(some, every[2::3], strict=True)] == [True, True]
+    assert torch.equal(mpm.run(start, 7).x, every[-1].x)
+    assert mpm.run(start, 0) is start

@@ -1,0 +1,160 @@
+"""A body of a scene: what it is made of, its shape and how it moves at the start."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from geoops import io
+from geoops.geometry import Capsule, Cuboid, Gyroid, Mesh, MeshSolid, RoundedBox, Solid, Sphere, Torus, fill, lattice
+
+from ._construct import Value, call, check_options, chosen, options_of
+from ._materials import MaterialSpec
+
+SOLIDS = {kind.__name__: kind for kind in (Cuboid, Sphere, Torus, Capsule, RoundedBox, Gyroid)}
+
+
+@final
+@dataclass(frozen=True)
+class Body:
+    r"""A body of one material.
+
+    Its particles start with the velocity $v_p = v + \omega \times (x_p - c)$ around the centre c, undeformed; each has the
+    same part of its volume.
+
+    Args:
+        material: see `resolve_material`.
+        shape: a solid of `geoops.geometry` by its name (`Sphere`) or with options (`{solid: Torus, tube: 0.2}`); the
+            inside of a watertight mesh (`{mesh: bunny.stl}`, relative to the scene file); or a box of regular points that
+            includes its faces (`{lattice: [10, 10, 10]}`).
+        centre: where the centre of the shape goes.
+        size: factors by which the shape, whose longest side is one, is scaled along each axis, or one for all.
+        particles: how many there are (not for a lattice).
+        spacing: distance between particles, instead of `particles`: there is one in each cube of this side.
+        density: mass per volume.
+        velocity: v, zero unless given.
+        spin: angular velocity, zero unless given; one number in the plane.
+        throw: seed of a random throw, instead of `velocity` and `spin`; see `random_throw`.
+        seed: seed of the points.
+        relaxations: see `geoops.geometry.fill`.
+
+    Raises:
+        ValueError: numbers do not fit, or what excludes each other is given.
+    """
+
+    material: MaterialSpec
+    shape: str | dict[str, Value]
+    centre: tuple[float, ...]
+    size: float | tuple[float, ...] = 1.0
+    particles: int | None = None
+    spacing: float | None = None
+    density: float = 1000.0
+    velocity: tuple[float, ...] = ()
+    spin: tuple[float, ...] = ()
+    throw: int | None = None
+    seed: int = 0
+    relaxations: int = 5
+
+    def __post_init__(self) -> None:
+        d = len(self.centre)
+        if d not in (2, 3):
+            raise ValueError(f"centre: expected two or three numbers, got {list(self.centre)}")
+        if len(self.velocity) not in (0, d) or len(self.spin) not in (0, 1 if d == 2 else 3):
+            raise ValueError(
+                f"in {d} dimensions expected {d} numbers of velocity and {1 if d == 2 else 3} of spin, "
+                f"got {len(self.velocity)} and {len(self.spin)}"
+            )
+        if self.throw is not None and (self.velocity or self.spin or d != 3):
+            raise ValueError("throw takes the place of velocity and spin, in three dimensions; leave one out")
+        if self.is_lattice != (self.particles is None and self.spacing is None) or (self.particles and self.spacing):
+            raise ValueError("expected one of particles and spacing, and neither for a lattice")
+        if not self.density > 0:
+            raise ValueError(f"expected density > 0, got {self.density}")
+        for name in ("particles", "spacing"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"expected {name} > 0, got {value}")
+
+    @property
+    def is_lattice(self) -> bool:
+        """Whether the particles are on a lattice."""
+        return isinstance(self.shape, dict) and "lattice" in self.shape
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Size along each axis."""
+        return (self.size,) * len(self.centre) if isinstance(self.size, float | int) else self.size
+
+    def start(self, folder: Path = Path()) -> tuple[Float[Tensor, "particles d"], Float[Tensor, "particles d"], float]:
+        """Returns positions, velocities and the volume of a particle, in float64.
+
+        Args:
+            folder: where relative paths of meshes begin.
+
+        Raises:
+            FileNotFoundError: there is no such mesh.
+            ValueError: there is no such shape or option, or the mesh is not watertight.
+        """
+        d = len(self.centre)
+        if self.is_lattice:
+            assert isinstance(self.shape, dict)
+            check_options("a lattice", self.shape, {"lattice": True})
+            x = lattice(self.shape["lattice"], size=self.size, centre=self.centre)
+            volume = float(np.prod(self.factors))
+        else:
+            solid = resolve_solid(self.shape, folder)
+            volume = solid.volume(d) * float(np.prod(self.factors))
+            count = self.particles or max(1, round(volume / (self.spacing or 1) ** d))
+            x = fill(solid, count, size=self.size, centre=self.centre, seed=self.seed, relaxations=self.relaxations)
+        velocity, spin = (self.velocity, self.spin) if self.throw is None else random_throw(self.throw)
+        v = torch.tensor(velocity or (0.0,) * d, dtype=torch.float64).expand(x.shape)
+        if spin:
+            arm, w = x - torch.tensor(self.centre, dtype=torch.float64), torch.tensor(spin, dtype=torch.float64)
+            turn = w * torch.stack([-arm[:, 1], arm[:, 0]], 1) if d == 2 else torch.linalg.cross(w.expand(x.shape), arm)
+            v = v + turn
+        return x, v, volume / len(x)
+
+
+def resolve_solid(shape: str | dict[str, Value], folder: Path = Path()) -> Solid:
+    """Returns the solid of a description, see `Body`.
+
+    Raises:
+        FileNotFoundError: there is no such mesh.
+        ValueError: there is no such solid or option, or the mesh is not watertight.
+    """
+    options = {"solid": shape} if isinstance(shape, str) else dict(shape)
+    if "mesh" in options:
+        check_options("a mesh", options, {"mesh": True})
+        path = folder / str(options["mesh"])
+        mesh = io.read(path)
+        if not isinstance(mesh, Mesh):
+            raise ValueError(f"{path} is a cloud of points; a body needs a closed mesh")
+        try:
+            return MeshSolid(mesh)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    if "solid" not in options:
+        raise ValueError(f"a shape needs 'solid', 'mesh' or 'lattice', got {', '.join(options)}")
+    name = options.pop("solid")
+    make = chosen("solid", name, SOLIDS)
+    check_options(f"solid {name}", options, options_of(make))
+    return call(f"solid {name}", make, **options)
+
+
+def random_throw(seed: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns velocity and angular velocity of a random throw downwards.
+
+    Drawn in this order from the generator PCG64: a direction uniform in the cube [-1, 1]^3, whose second component is made
+    negative before it is normalised; a speed uniform in [0, 3]; three components of the angular velocity, uniform in [0, 3].
+
+    Source: Ma et al. 2023, "Learning neural constitutive laws from motion observations", the test of velocities.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    direction = generator.uniform(-1.0, 1.0, 3)
+    direction[1] = -abs(direction[1])
+    speed = generator.uniform(0.0, 3.0)
+    spin = generator.uniform(0.0, 3.0, 3)
+    return tuple((speed * direction / np.linalg.norm(direction)).tolist()), tuple(spin.tolist())

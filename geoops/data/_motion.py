@@ -1,0 +1,125 @@
+"""One observed motion to learn a material from, and the motions to test it on: the data module."""
+
+import os
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from geoops.physics import Trajectory, material
+
+from ._observe import observe
+
+
+class Labels(NamedTuple):
+    """What only the true material knows: stresses of deformations, and deformations after the return map."""
+
+    F: Tensor
+    tau: Tensor
+    trial: Tensor
+    mapped: Tensor
+    tau_square: Tensor
+    mapped_square: Tensor
+
+
+@final
+@dataclass(frozen=True)
+class MotionTest:
+    """A test of a learned material, simulated with the true one.
+
+    Args:
+        scene: a scene, by name or file.
+        steps: steps in place of those of the scene.
+        throw: seed of a random throw in place of the velocities of the scene.
+    """
+
+    scene: str
+    steps: int | None = None
+    throw: int | None = None
+
+
+@final
+class MotionData(LightningDataModule):
+    """Serves one motion for training, and others for tests.
+
+    Args:
+        observed: a trajectory file, or a scene by name or file, which is simulated.
+        tests: motions to test on by name, each with its truth.
+        learned: name of the material that is learned; that of the observed motion if it has one only.
+        seed: of draws in the training; null for `seed_everything`.
+    """
+
+    def __init__(
+        self, observed: str, tests: dict[str, MotionTest] | None = None, *, learned: str | None = None, seed: int | None = None
+    ):
+        super().__init__()
+        self.tests = dict(tests or {})
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
+        self._source, self._learned = observed, learned
+        self._observed: Trajectory | None = None
+
+    @property
+    def observed(self) -> Trajectory:
+        """The observed motion."""
+        if self._observed is None:
+            self._observed = observe(self._source)
+        return self._observed
+
+    @property
+    def learned(self) -> str:
+        """Name of the material that is learned.
+
+        Raises:
+            ValueError: the motion has several materials and none is chosen, or the chosen one is not among them.
+        """
+        names = self.observed.names
+        if self._learned is None and len(names) > 1:
+            raise ValueError(f"{self._source} has the materials {', '.join(names)}: say which one is `learned`")
+        name = self._learned or names[0]
+        if name not in names:
+            raise ValueError(f"{self._source} has the materials {', '.join(names)}, not {name!r}")
+        return name
+
+    def labels(self) -> Labels:
+        """Returns stresses and return maps of the true material along the motion.
+
+        Raises:
+            ValueError: the true material has no name, so that its laws are not known.
+        """
+        motion, true = self.observed, material(self.learned)
+        f = motion.frames
+        if int(motion.steps.diff().max()) != 1:
+            raise ValueError("labels need the motion after every step")
+        with torch.no_grad():
+            F, trial = f.F[:-1].flatten(0, 1), (f.F[:-1] + motion.dt * f.C[1:] @ f.F[:-1]).flatten(0, 1)
+            tau, mapped = true.elastic(F), true.plastic(trial)
+            change = (mapped - trial).square().mean()
+        return Labels(F, tau, trial, mapped, tau.square().mean(), change.clamp_min(1e-12))
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what a record of a training says of its data."""
+        return {"observed": self._source, "frames": len(self.observed.steps), "particles": len(self.observed.material)}
+
+    def train_dataloader(self) -> DataLoader:
+        """Returns one item for each epoch."""
+        return _loader([0])
+
+    def val_dataloader(self) -> DataLoader:
+        """Returns one item for each evaluation."""
+        return _loader([0])
+
+    def test_dataloader(self) -> DataLoader:
+        """Returns the names of the tests."""
+        return _loader(list(self.tests))
+
+    def test(self, name: str) -> Trajectory:
+        """Returns the true motion of a test."""
+        test = self.tests[name]
+        return observe(test.scene, steps=test.steps, throw=test.throw, every=5)
+
+
+def _loader(items: list[Any]) -> DataLoader:
+    return DataLoader(items, batch_size=None)

@@ -1,0 +1,103 @@
+"""A learned material as one `.safetensors` file: weights, and JSON metadata with the laws."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import geoops.models
+import geoops.physics
+from geoops.physics import Material, material
+
+from ._bundle import BUNDLE_FORMAT, read_meta, write_safetensors
+
+
+def law_facts(law: nn.Module | None) -> dict[str, Any] | None:
+    """Returns class and options of a law: constructor arguments that it keeps as attributes of their names.
+
+    Raises:
+        ValueError: the class is not in geoops, so that a file could not name it, or an option is no plain value.
+    """
+    if law is None:
+        return None
+    name = type(law).__name__
+    _find_law(name)
+    options = {key: getattr(law, key) for key in inspect.signature(type(law)).parameters if hasattr(law, key)}
+    try:
+        return {"class": name, "options": json.loads(json.dumps(options))}
+    except TypeError as error:
+        raise ValueError(f"options of {name} must be plain values to be stored, got {options}") from error
+
+
+def export_material(
+    path: str | Path,
+    of: Material,
+    facts: Mapping[str, Any],
+    *,
+    training: Mapping[str, Any] | None = None,
+    results: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes a material (whole or not at all).
+
+    Args:
+        path: ends in `.safetensors`.
+        of: the material.
+        facts: `formula`, the name of a known material, or `elastic` and `plastic` as `law_facts` returns them.
+        training: how it was trained.
+        results: reported errors.
+
+    Raises:
+        ValueError: another ending.
+        OSError: the path is not writable.
+    """
+    from geoops import __version__
+
+    meta = {
+        "format": BUNDLE_FORMAT,
+        "material": dict(facts),
+        "parameters": sum(p.numel() for p in of.parameters()),
+        "training": dict(training or {}),
+        "results": dict(results or {}),
+        "versions": {"geoops": __version__},
+    }
+    return write_safetensors(Path(path), of.state_dict(), meta)
+
+
+def read_material(path: str | Path) -> Material:
+    """Reads a material; nothing in the file is executed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: truncated or foreign file, a bundle of something else, or weights of other laws.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    meta = read_meta(path)
+    if "material" not in meta:
+        raise ValueError(f"{path} is a bundle of the network {meta.get('network')}, not of a material")
+    facts = meta["material"]
+    try:
+        known = facts.get("formula")
+        found = material(known) if known else Material(_build(facts["elastic"]), _build(facts["plastic"]))
+        found.load_state_dict(load_file(path))
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or damaged: {error}") from error
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit the laws of this geoops: {error}") from error
+    return found.eval().requires_grad_(False)
+
+
+def _build(facts: Mapping[str, Any] | None) -> nn.Module | None:
+    return None if facts is None else _find_law(facts["class"])(**facts["options"])
+
+
+def _find_law(name: str) -> type[nn.Module]:
+    for where in (geoops.models, geoops.physics):
+        cls = getattr(where, name, None)
+        if isinstance(cls, type) and issubclass(cls, nn.Module):
+            return cls
+    raise ValueError(f"{name!r} is no law of geoops.models or geoops.physics")
