@@ -50,7 +50,7 @@ struct Pull {
   }
 };
 
-// What the splines and distances of particles get.
+// Adds to gradients in x what comes by the splines and distances of particles.
 template <typename T, int D>
 struct AddToX {
   const Brought<T, D>* brought;
