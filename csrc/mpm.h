@@ -82,17 +82,15 @@ GEOOPS_BOTH int64_t first_node(T x, T dx) {
   return s < 0 ? -1 : static_cast<int64_t>(s);
 }
 
-// Quadratic B-spline of a particle along one axis: its first node, weights of three nodes, their derivatives in x, and
-// the distances of the nodes.
+// Quadratic B-spline of a particle along one axis: weights of three nodes, their derivatives in x, and the distances of
+// the nodes. The first node is given: to find it again might round to the one beside it.
 template <typename T>
 struct Spline {
-  int64_t first;
   T weight[3], slope[3], offset[3];
 
   GEOOPS_BOTH Spline() {}
-  GEOOPS_BOTH Spline(T x, T dx) : Spline(x, dx, first_node(x, dx)) {}
-  GEOOPS_BOTH Spline(T x, T dx, int64_t node) : first(node) {
-    const T per = 1 / dx, f = x * per - static_cast<T>(node);
+  GEOOPS_BOTH Spline(T x, T dx, int64_t first) {
+    const T per = 1 / dx, f = x * per - static_cast<T>(first);
     weight[0] = T(0.5) * (T(1.5) - f) * (T(1.5) - f);
     weight[1] = T(0.75) - (f - 1) * (f - 1);
     weight[2] = T(0.5) * (f - T(0.5)) * (f - T(0.5));

@@ -197,8 +197,11 @@ class Grid {
       Spline<T> spline[D];
       int64_t first = 0;
       for (int a = 0; a < D; ++a) {
-        spline[a] = Spline<T>(p_.x[i * D + a], scene_.dx);
-        first = first * kWide + spline[a].first + 1 - at[a] * kSide;
+        // a node of this block, as the sort found
+        const T x = p_.x[i * D + a];
+        const int64_t from = at[a] * kSide - 1, node = std::clamp(first_node(x, scene_.dx), from, from + kSide - 1);
+        spline[a] = Spline<T>(x, scene_.dx, node);
+        first = first * kWide + node - from;
       }
       body(i, spline, first);
     }

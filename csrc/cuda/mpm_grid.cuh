@@ -195,7 +195,6 @@ class Held {
     first_ = Site<D>::of(static_cast<int>(grid.key[k] / kBlock), static_cast<int>(grid.key[k] % kBlock));
     int at[D];
     grid.blocks.place(first_.block, at);
-    // the node of the sort, which another rounding might not find again
     for (int a = 0; a < D; ++a)
       spline[a] = {grid.p.x[i * D + a], grid.scene.dx,
                    static_cast<int64_t>(at[a]) * Site<D>::kSide + first_.local[a] - 1};
