@@ -6,13 +6,68 @@
 #include "parallel.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace geoops {
+
+// Whole blocks of items of an odd number K of numbers, whose registers hold every number of the items in lanes of their
+// own: number k of item l is in lane (K l + k) mod W, so selections gather it and one permutation puts it in order.
+template <int K, typename scalar_t>
+struct Turn {
+  using T = lanes_t<scalar_t>;
+  static constexpr int W = Lanes<scalar_t>::count;
+
+  static constexpr int item(int k, int lane) {
+    int l = 0;
+    while ((K * l + k) % W != lane) ++l;
+    return l;
+  }
+  template <int k, int v, int... L>
+  static GEOOPS_INLINE T selected(const T& x, const T& row, std::integer_sequence<int, L...>) {
+    return __builtin_shufflevector(x, row, ((v * W + L) % K == k ? L + W : L)...);
+  }
+  template <int k, int... L>
+  static GEOOPS_INLINE T in_order(const T& x, std::integer_sequence<int, L...>) {
+    return __builtin_shufflevector(x, x, ((K * L + k) % W)...);
+  }
+  template <int k, int... L>
+  static GEOOPS_INLINE T in_place(const T& x, std::integer_sequence<int, L...>) {
+    return __builtin_shufflevector(x, x, item(k, L)...);
+  }
+  template <int k, int... V>
+  static GEOOPS_INLINE T number(const T* rows, std::integer_sequence<int, V...>) {
+    T x = rows[0];
+    ((x = selected<k, V>(x, rows[V], std::make_integer_sequence<int, W>())), ...);
+    return in_order<k>(x, std::make_integer_sequence<int, W>());
+  }
+  template <int v, int... N>
+  static GEOOPS_INLINE T row(const T* placed, std::integer_sequence<int, N...>) {
+    T x = placed[0];
+    ((x = selected<N, v>(x, placed[N], std::make_integer_sequence<int, W>())), ...);
+    return x;
+  }
+  template <int... N>
+  static GEOOPS_INLINE void load(const scalar_t* from, T* to, std::integer_sequence<int, N...> all) {
+    const T rows[K] = {geoops::load(from + N * W)...};
+    ((to[N] = number<N>(rows, all)), ...);
+  }
+  template <int... N>
+  static GEOOPS_INLINE void store(scalar_t* to, const T* from, std::integer_sequence<int, N...> all) {
+    const T placed[K] = {in_place<N>(from[N], std::make_integer_sequence<int, W>())...};
+    (geoops::store(to + N * W, row<N>(placed, all)), ...);
+  }
+};
+
+// Shorter registers hold too few numbers for that to be faster than to read one by one.
+template <int K>
+constexpr bool kTurns = K % 2 == 1 && kRegister >= 64;
 
 // Reads up to a block of items of K numbers, zeros behind the last one.
 template <int K, typename scalar_t>
 GEOOPS_INLINE void load_block(const scalar_t* from, int64_t count, lanes_t<scalar_t>* to) {
   constexpr int64_t W = Lanes<scalar_t>::count;
+  if constexpr (kTurns<K>)
+    if (count == W) return Turn<K, scalar_t>::load(from, to, std::make_integer_sequence<int, K>());
   alignas(64) scalar_t rows[K][W];
   if (count == W) {
     for (int64_t l = 0; l < W; ++l)
@@ -27,6 +82,8 @@ GEOOPS_INLINE void load_block(const scalar_t* from, int64_t count, lanes_t<scala
 template <int K, typename scalar_t>
 GEOOPS_INLINE void store_block(scalar_t* to, int64_t count, const lanes_t<scalar_t>* from) {
   constexpr int64_t W = Lanes<scalar_t>::count;
+  if constexpr (kTurns<K>)
+    if (count == W) return Turn<K, scalar_t>::store(to, from, std::make_integer_sequence<int, K>());
   alignas(64) scalar_t rows[K][W];
   for (int k = 0; k < K; ++k) store(rows[k], from[k]);
   if (count == W) {

@@ -1,4 +1,4 @@
-"""The command `geoops`: fit, validate and test by recipes; predict, superres, view and data by functions."""
+"""The command `geoops`: fit, validate and test by recipes; predict, superres, simulate, view and data by functions."""
 
 import os
 import sys
@@ -12,6 +12,7 @@ FIT_COMMANDS = ("fit", "validate", "test")
 FUNCTIONS = {
     ("predict",): "geoops.inference:predict",
     ("superres",): "geoops.inference:superres",
+    ("simulate",): "geoops.inference:simulate",
     ("view",): "geoops.viz:view",
     ("data", "make", "unit-cell"): "geoops.data.unit_cell:make",
 }
@@ -25,6 +26,8 @@ USAGE = """usage: geoops COMMAND ...
                         add the predicted fields to meshes
   superres CHECKPOINT DATA
                         error against resolution
+  simulate SCENE -o OUT
+                        move the particles of a scene; SCENE is a YAML file or a name such as jelly
   view FILE --field NAME
                         draw a field
   data make unit-cell ROOT
@@ -63,7 +66,7 @@ def _words(error: Exception) -> str:
     # The text of a KeyError is the repr of its argument.
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     text = " ".join(text.split())
-    known = (ValueError, TypeError, KeyError, OSError, ImportError, NotImplementedError, MemoryError)
+    known = (ValueError, TypeError, KeyError, OSError, ImportError, NotImplementedError, MemoryError, FloatingPointError)
     if isinstance(error, known) and text:
         return text
     return f"{type(error).__name__}: {text} (GEOOPS_TRACEBACK=1 shows where)"

@@ -263,8 +263,15 @@ def _of_material(args: list[str]) -> bool:
     if any(word.startswith(("--model.elastic", "--model.formula")) for word in words):
         return True
     recipes = [args[i + 1] for i, word in enumerate(args[:-1]) if word == "--config"]
-    models = [(yaml.safe_load(Path(path).read_text()) or {}).get("model") or {} for path in recipes]
-    return any(isinstance(model, dict) and {"elastic", "formula"} & set(model) for model in models)
+    for path in recipes:
+        try:
+            recipe = yaml.safe_load(Path(path).read_text())
+        except yaml.YAMLError:
+            continue  # the parser of options will say where
+        model = recipe.get("model") if isinstance(recipe, dict) else None
+        if isinstance(model, dict) and {"elastic", "formula"} & set(model):
+            return True
+    return False
 
 
 def _show(results: dict[str, float], title: str) -> None:

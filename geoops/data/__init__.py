@@ -1,4 +1,5 @@
-"""Folders of meshes, what is asked of them, normalisation, and batches for training; scenes of particles.
+"""Folders of meshes, what is asked of them, normalisation, and batches for training; scenes of particles
+and their trajectories.
 
 Names load on first use, so that generators and command lines which need only one of them start quickly.
 """
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
     from ._observe import observe as observe
     from ._observe import simulated as simulated
     from ._pack import to_shapes as to_shapes
+    from ._pvd import PVDWriter as PVDWriter
     from ._scene import Scene as Scene
     from ._scene import parse_scene as parse_scene
     from ._scene import read_scene as read_scene
+    from ._trajectory_read import read_trajectory as read_trajectory
+    from ._trajectory_write import TrajectoryWriter as TrajectoryWriter
+    from ._trajectory_write import write_trajectory as write_trajectory
 
 _MODULES = {
     "FieldBatch": "_batch",
@@ -39,9 +44,13 @@ _MODULES = {
     "observe": "_observe",
     "simulated": "_observe",
     "to_shapes": "_pack",
+    "PVDWriter": "_pvd",
     "Scene": "_scene",
     "parse_scene": "_scene",
     "read_scene": "_scene",
+    "read_trajectory": "_trajectory_read",
+    "TrajectoryWriter": "_trajectory_write",
+    "write_trajectory": "_trajectory_write",
 }
 
 __all__ = [
@@ -52,16 +61,20 @@ __all__ = [
     "MotionData",
     "MotionTest",
     "Normalizer",
+    "PVDWriter",
     "Scene",
     "Task",
+    "TrajectoryWriter",
     "observe",
     "parse_scene",
     "random_throw",
     "read_scene",
+    "read_trajectory",
     "resolve_material",
     "simulated",
     "split_files",
     "to_shapes",
+    "write_trajectory",
 ]
 
 

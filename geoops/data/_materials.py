@@ -35,7 +35,8 @@ def resolve_material(spec: MaterialSpec) -> Material:
 
     Args:
         spec: one of `geoops.physics.MATERIALS`, or a law with its constants such as
-            `{"elastic": "Hencky", "young": 3e5, "poisson": 0.25, "plastic": "VonMises", "yield_stress": 5e3}`.
+            `{"elastic": "Hencky", "young": 3e5, "poisson": 0.25, "plastic": "VonMises", "yield_stress": 5e3}`. Scenes may also
+            name a learned material, `{"law": FILE}`, which `geoops simulate` reads.
 
     Raises:
         ValueError: there is no such material, law or constant, or one is missing or out of range.

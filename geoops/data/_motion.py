@@ -1,7 +1,7 @@
 """One observed motion to learn a material from, and the motions to test it on: the data module."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, final
 
 import torch
@@ -9,9 +9,12 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from geoops.ops import Wall
 from geoops.physics import Trajectory, material
 
 from ._observe import observe
+
+EVERY = 5  # steps between the frames of tests
 
 
 class Labels(NamedTuple):
@@ -34,11 +37,15 @@ class MotionTest:
         scene: a scene, by name or file.
         steps: steps in place of those of the scene.
         throw: seed of a random throw in place of the velocities of the scene.
+        walls: what all faces do in place of the walls of the scene.
+        gravity: acceleration in place of that of the scene.
     """
 
     scene: str
     steps: int | None = None
     throw: int | None = None
+    walls: Wall | None = None
+    gravity: tuple[float, ...] | None = None
 
 
 @final
@@ -118,7 +125,8 @@ class MotionData(LightningDataModule):
     def test(self, name: str) -> Trajectory:
         """Returns the true motion of a test."""
         test = self.tests[name]
-        return observe(test.scene, steps=test.steps, throw=test.throw, every=5)
+        changes = {f.name: getattr(test, f.name) for f in fields(test) if f.name != "scene"}
+        return observe(test.scene, every=EVERY, **changes)
 
 
 def _loader(items: list[Any]) -> DataLoader:

@@ -1,35 +1,55 @@
 """Motions to learn from: recorded ones, or scenes that are simulated."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from geoops import configs
+from geoops.ops import Wall
 from geoops.physics import Material, Particles, Trajectory
 
 from ._materials import MaterialSpec, resolve_material
 from ._scene import Scene, read_scene
+from ._trajectory_read import read_trajectory
+
+ENDING = ".vtkhdf"
 
 
-def observe(source: str | Path, *, steps: int | None = None, throw: int | None = None, every: int | None = None) -> Trajectory:
+def observe(
+    source: str | Path,
+    *,
+    steps: int | None = None,
+    throw: int | None = None,
+    every: int | None = None,
+    walls: Wall | None = None,
+    gravity: tuple[float, ...] | None = None,
+) -> Trajectory:
     """Returns a motion.
 
     Args:
-        source: a scene, by name or as a YAML file.
-        steps, every: in place of those of the scene.
+        source: a trajectory file, or a scene by name or as a YAML file, which is simulated.
+        steps: in place of those of the scene.
         throw: seed of a random throw in place of the velocities of the bodies.
+        every: steps between frames in place of those of the scene.
+        walls: what all faces do in place of the walls of the scene.
+        gravity: acceleration in place of that of the scene.
 
     Raises:
-        FileNotFoundError: there is no such scene.
-        ValueError: the scene is not understood, or its simulation cannot start.
+        FileNotFoundError: there is no such file or scene.
+        ValueError: the file is not understood, the simulation cannot start, or options for scenes are given with a file.
         FloatingPointError: the simulation breaks down.
     """
+    box = {name: value for name, value in (("walls", walls), ("gravity", gravity)) if value is not None}
+    if str(source).endswith(ENDING):
+        if box or not steps is throw is every is None:
+            raise ValueError(f"{source} is a recorded motion: steps, throw, every, walls and gravity are for scenes")
+        return read_trajectory(source)
     scene = read_scene(configs.scene(str(source)))
     if throw is not None:
         scene = replace(scene, bodies=tuple(replace(b, velocity=(), spin=(), throw=throw) for b in scene.bodies))
-    return simulated(replace(scene, steps=steps or scene.steps, every=every or scene.every))
+    return simulated(replace(scene, box=replace(scene.box, **box), steps=steps or scene.steps, every=every or scene.every))
 
 
 def simulated(scene: Scene, resolve: Callable[[MaterialSpec], Material] = resolve_material) -> Trajectory:
@@ -47,7 +67,7 @@ def simulated(scene: Scene, resolve: Callable[[MaterialSpec], Material] = resolv
     mpm = scene.simulator(material, resolve)
     with torch.no_grad():
         states = [start, *mpm.steps(start, scene.steps, scene.every)]
-    moving = {f.name: torch.stack([getattr(s, f.name) for s in states]) for f in fields(Particles) if f.name not in ("mass", "volume")}
+    moving = {name: torch.stack([getattr(s, name) for s in states]) for name in ("x", "v", "C", "F")}
     return Trajectory(
         Particles(**moving, mass=start.mass, volume=start.volume),
         steps=torch.arange(len(states)) * scene.every,

@@ -41,6 +41,7 @@ class Cuboid(Solid):
         return (points.abs() <= 0.5).all(1)
 
     def volume(self, dim: int = 3) -> float:
+        """Returns one."""
         return 1.0
 
 
@@ -52,6 +53,7 @@ class Sphere(Solid):
         return points.norm(dim=1) <= 0.5
 
     def volume(self, dim: int = 3) -> float:
+        """Returns π / 6, in the plane π / 4."""
         return _ball(0.5, dim)
 
 
@@ -70,14 +72,17 @@ class Torus(Solid):
         self.tube = _between("Torus", "tube", tube, 0.25)
 
     def inside(self, points: Float[Tensor, "points 3"]) -> Bool[Tensor, " points"]:
+        """Tells which points are closer to the ring than the radius of the tube."""
         ring = points[:, [0, 2]].norm(dim=1) - (0.5 - self.tube)
         return ring.square() + points[:, 1].square() <= self.tube**2
 
     def volume(self, dim: int = 3) -> float:
+        """Returns 2 π² R r² for the radii R of the ring and r of the tube."""
         _space("Torus", dim)
         return 2 * math.pi**2 * (0.5 - self.tube) * self.tube**2
 
     def sides(self, dim: int = 3) -> tuple[float, ...]:
+        """Returns one along the ring and the thickness of the tube across it."""
         return (1.0, 2 * self.tube, 1.0)
 
 
@@ -101,9 +106,11 @@ class Capsule(Solid):
         return off.norm(dim=1) <= self.radius
 
     def volume(self, dim: int = 3) -> float:
+        """Returns the volume of the cylinder and of the two halves of a ball."""
         return (1 - 2 * self.radius) * _ball(self.radius, dim - 1) + _ball(self.radius, dim)
 
     def sides(self, dim: int = 3) -> tuple[float, ...]:
+        """Returns one along the rod and its thickness across it."""
         return tuple(1.0 if a == 1 else 2 * self.radius for a in range(dim))
 
 
@@ -130,11 +137,12 @@ class RoundedBox(Solid):
         return (points.abs() - half).clamp_min(0).norm(dim=1) <= self.radius
 
     def volume(self, dim: int = 3) -> float:
-        # the formula of Steiner: the content of a convex body that grows by a radius
+        """Returns the volume by the formula of Steiner: that of a convex body which grows by a radius."""
         flat = [n - 2 * self.radius for n in self.sides(dim)]
         return sum(_ball(self.radius, dim - k) * sum(math.prod(some) for some in combinations(flat, k)) for k in range(dim + 1))
 
     def sides(self, dim: int = 3) -> tuple[float, ...]:
+        """Returns the lengths; the longest is one."""
         if set(self.lengths) == {1.0}:
             return (1.0,) * dim
         if len(self.lengths) != dim:
@@ -162,11 +170,13 @@ class Gyroid(Solid):
         self.periods, self.thickness = periods, _between("Gyroid", "thickness", thickness, 1.5)
 
     def inside(self, points: Float[Tensor, "points 3"]) -> Bool[Tensor, " points"]:
+        """Tells which points of the cube are in the sheet."""
         angle = 2 * math.pi * self.periods * points
         level = (angle.sin() * angle.roll(-1, 1).cos()).sum(1)
         return (level.abs() <= self.thickness) & (points.abs() <= 0.5).all(1)
 
     def volume(self, dim: int = 3) -> float:
+        """Returns the volume as the share of 96³ regular points that are inside."""
         _space("Gyroid", dim)
         axis = (torch.arange(96, dtype=torch.float64) + 0.5) / 96 - 0.5
         return float(self.inside(torch.cartesian_prod(axis, axis, axis)).double().mean())
@@ -196,15 +206,18 @@ class MeshSolid(Solid):
             raise ValueError(f"the mesh encloses no volume ({self._volume:.3g} at a longest side of 1); is it flat?")
 
     def inside(self, points: Float[Tensor, "points dim"]) -> Bool[Tensor, " points"]:
+        """Tells which points the surface winds around."""
         winding: Callable[..., np.ndarray] = winding_2d if self._corners.shape[2] == 2 else winding_3d
         return torch.from_numpy(winding(self._corners, points.to(torch.float64).numpy()) > 0)
 
     def volume(self, dim: int = 3) -> float:
+        """Returns the volume that the facets enclose."""
         if dim != len(self._sides):
             raise ValueError(f"a mesh in {len(self._sides)} dimensions cannot fill a body in {dim}")
         return self._volume
 
     def sides(self, dim: int = 3) -> tuple[float, ...]:
+        """Returns the sides of the box around the mesh; the longest is one."""
         return self._sides
 
 

@@ -1,4 +1,4 @@
-"""Trained surrogates at work: load, predict on meshes, measure super-resolution."""
+"""Trained surrogates at work: load, predict on meshes, measure super-resolution; simulations of scenes."""
 
 from ._files import predict as predict
 from ._load import checkpoint_names as checkpoint_names
@@ -9,4 +9,6 @@ from ._predictor import Predictor as Predictor
 from ._report import SuperResReport as SuperResReport
 from ._report import SuperResRow as SuperResRow
 from ._report import superres_table as superres_table
+from ._simulate import SimulationReport as SimulationReport
+from ._simulate import simulate as simulate
 from ._superres import superres as superres

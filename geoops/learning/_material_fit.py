@@ -152,9 +152,17 @@ class MaterialFit(Fit):
         draw = torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))
         name, share = self.phase(epoch)
         run = {"labelled": self._labelled_epoch, "weak": self._weak_epoch, "restarts": self._restart_epoch}[name]
-        loss = run(share, draw)
+        advice = "lower the learning rates, or shorten `restarts`"
+        try:
+            loss = run(share, draw)
+        except RuntimeError as error:  # norms of gradients
+            raise FloatingPointError(f"epoch {epoch}: {error}; {advice}") from error
+        except ValueError as error:
+            if "outside the box" not in str(error):
+                raise
+            raise FloatingPointError(f"the simulation of epoch {epoch} broke down ({error}): {advice}") from error
         if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss of epoch {epoch} is {loss}: lower the learning rates, or shorten `restarts`")
+            raise FloatingPointError(f"the loss of epoch {epoch} is {loss}: {advice}")
         self._loss = loss
         self.log("train/loss", loss, batch_size=1)
         return {"loss": torch.tensor(loss)}
@@ -162,7 +170,7 @@ class MaterialFit(Fit):
     def _restart_epoch(self, share: float, draw: torch.Generator) -> float:
         motion = self.motion
         mpm, every, intervals = self.simulator(motion), _every(motion), len(motion.steps) - 1
-        segments = cut(intervals, restart_length(share, *self._restarts) / every)
+        segments = cut(intervals, restart_length(share, *map(float, self._restarts)) / every)
         states = observed_states(mpm, motion.frames, every) if self._position_only else motion.frames
         scale = LOSS_SCALE * len(segments.begin) / intervals
         most = max(self._states_per_pass // (len(motion.material) * every * int(segments.length.max())), 1)

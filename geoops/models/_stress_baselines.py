@@ -32,9 +32,7 @@ class PrincipalStressNet(nn.Module):
         if dim not in (2, 3):
             raise ValueError(f"PrincipalStressNet: expected dim of 2 or 3, got {dim}")
         self.dim, self.hidden = dim, hidden
-        self.net = nn.Sequential(
-            nn.Linear(dim, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, dim)
-        )
+        self.net = nn.Sequential(nn.Linear(dim, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, dim))
 
     def forward(self, F: Matrices) -> Matrices:
         """Returns the Kirchhoff stress of deformation gradients."""

@@ -155,4 +155,3 @@ def _invariants(h: Tensor, one: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _deviator(a: Tensor, one: Tensor) -> Tensor:
     return a - (a.diagonal(dim1=-2, dim2=-1).sum(-1) / a.shape[-1])[..., None, None] * one
-

@@ -23,3 +23,5 @@ from ._return_maps import VolumeOnly as VolumeOnly
 from ._return_maps import VonMises as VonMises
 from ._to_nodes import to_nodes as to_nodes
 from ._trajectory import Trajectory as Trajectory
+from ._trajectory import mean_position_mse as mean_position_mse
+from ._trajectory import position_mse as position_mse

@@ -27,7 +27,7 @@ def grid_order(box: Box, particles: Particles, laws: tuple[nn.Module, ...]) -> I
         key = key * (last + 1) + (((x[:, a] / box.dx - 0.5).long() + 1) // SIDE).clamp(0, last)
     kind = torch.zeros_like(key)
     for law in laws:
-        if (material := getattr(law, "material", None)) is not None:
+        if isinstance(material := getattr(law, "material", None), Tensor):
             kind = kind * (int(material.max()) + 1) + material
     order = torch.empty_like(key)
     order[kind.argsort(stable=True)] = (kind * (key.max() + 1) + key).argsort(stable=True)

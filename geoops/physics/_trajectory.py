@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import final
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -61,3 +62,60 @@ class Trajectory:
         """Returns the state of frame i."""
         f = self.frames
         return Particles(f.x[i], f.v[i], f.C[i], f.F[i], f.mass, f.volume)
+
+
+def position_mse(prediction: Trajectory, truth: Trajectory) -> Float[Tensor, " frames"]:
+    r"""Returns the mean square of the error of the positions in each frame.
+
+    $$\frac{1}{n d} \sum_{p=1}^n |x_p - \hat x_p|^2$$
+
+    Args:
+        prediction: a motion.
+        truth: the motion to compare with, of the same particles in the same order and with frames of the same times.
+
+    Raises:
+        ValueError: particles or times differ.
+    """
+    a, b = prediction.frames.x, truth.frames.x
+    if a.shape[1:] != b.shape[1:]:
+        raise ValueError(
+            f"position_mse: expected the same particles, got {a.shape[1]} in {a.shape[2]} dimensions and "
+            f"{b.shape[1]} in {b.shape[2]}"
+        )
+    times = (prediction.times.double(), truth.times.double())
+    if len(a) != len(b) or not torch.allclose(*times, rtol=1e-6, atol=0.0):
+        raise ValueError(
+            f"position_mse: expected frames of the same times, got {_span(prediction)} and {_span(truth)}; "
+            "keep the frames that both have"
+        )
+    return (a - b).square().mean((1, 2))
+
+
+def mean_position_mse(prediction: Trajectory, truth: Trajectory, every: int = 5) -> Float[Tensor, ""]:
+    """Returns the mean of `position_mse` over every fifth step from step 0, the metric of NCLaw (Ma et al. 2023).
+
+    Args:
+        prediction: a motion.
+        truth: the motion to compare with.
+        every: how many steps lie between the frames that count; both motions must have all of these frames.
+
+    Raises:
+        ValueError: particles or times differ, or frames that count are missing.
+    """
+    errors, steps = position_mse(prediction, truth), truth.steps.cpu()
+    if every < 1:
+        raise ValueError(f"mean_position_mse: expected every >= 1, got {every}")
+    chosen = steps % every == 0
+    wanted = torch.arange(0, int(steps.max()) + 1 if len(steps) else 1, every)
+    if not torch.equal(steps[chosen].long(), wanted):
+        raise ValueError(
+            f"mean_position_mse: expected frames of steps 0, {every}, {2 * every}, ..., got {_span(truth)}; "
+            "keep these frames in the simulation, or take a larger every"
+        )
+    return errors[chosen.to(errors.device)].mean()
+
+
+def _span(trajectory: Trajectory) -> str:
+    steps = trajectory.steps.tolist()
+    shown = ", ".join(map(str, steps)) if len(steps) < 5 else f"{steps[0]}, {steps[1]}, ..., {steps[-1]}"
+    return f"{len(steps)} frames at steps {shown} of dt = {trajectory.dt:g}"

@@ -11,6 +11,7 @@ _DIRECTIONS = {
     "xz": ((0.0, -1.0, 0.0), (0.0, 0.0, 1.0)),
     "yz": ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0)),
     "iso": ((1.0, -1.2, 0.9), (0.0, 0.0, 1.0)),
+    "iso_y": ((0.5, 0.4, 1.0), (0.0, 1.0, 0.0)),
 }
 
 
@@ -31,7 +32,8 @@ class Frame:
     scale: float
 
 
-def _axes(view: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def axes_of(view: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the directions to the right, upwards and towards the camera."""
     if view not in _DIRECTIONS:
         raise ValueError(f"view must be one of {', '.join(_DIRECTIONS)}; got {view!r}")
     towards, up = (np.asarray(v) / np.linalg.norm(v) for v in _DIRECTIONS[view])
@@ -42,7 +44,7 @@ def _axes(view: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _extent(points: Float[np.ndarray, "points 3"], view: str) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper corner of the points in the camera's axes (right, up, towards the camera)."""
-    along = points @ np.stack(_axes(view), axis=1)
+    along = points @ np.stack(axes_of(view), axis=1)
     return along.min(0), along.max(0)
 
 
@@ -56,7 +58,7 @@ def aspect(points: Float[np.ndarray, "points 3"], view: str, title: bool = True)
 
 def frame(points: Float[np.ndarray, "points 3"], view: str, panel_aspect: float, title: bool = True) -> Frame:
     """Returns the camera for points (n, 3) in a panel whose height over width is `panel_aspect`."""
-    right, up, towards = _axes(view)
+    right, up, towards = axes_of(view)
     low, high = _extent(points, view)
     size, middle = high - low, (low + high) / 2
     top = TITLE if title else SIDE

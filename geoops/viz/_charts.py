@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f")
+from geoops.viz._chart_style import COLOURS, figure_of, finish
 
 
 def _load(source: str | os.PathLike | Mapping[str, Any]) -> dict[str, Any]:
@@ -19,18 +19,6 @@ def _load(source: str | os.PathLike | Mapping[str, Any]) -> dict[str, Any]:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from error
-
-
-def _axes(size: tuple[float, float]):
-    from matplotlib.figure import Figure
-
-    # A Figure of its own needs no back end, so nothing global is switched and nothing opens.
-    figure = Figure(figsize=size, layout="constrained", dpi=150)
-    axes = figure.subplots()
-    axes.grid(True, which="both", color="#dddddd", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _percent_axis(axes: Any) -> None:
@@ -47,13 +35,6 @@ def _percent_axis(axes: Any) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _finish(figure: Any, output: str | os.PathLike | None) -> Any:
-    if output is not None:
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(output)
-    return figure
-
-
 def plot_history(
     *sources: str | os.PathLike | Mapping[str, Any],
     labels: Sequence[str] | None = None,
@@ -67,7 +48,7 @@ def plot_history(
             (seconds) and `key`.
         labels: names in the legend; `name` in the file, or its folder's name, if not given.
         key: which number of the records is drawn.
-        output: picture to write.
+        output: picture to write, .png, .pdf or .svg.
 
     Returns:
         The matplotlib figure.
@@ -78,7 +59,7 @@ def plot_history(
     """
     if not sources:
         raise ValueError("give at least one history to draw")
-    figure, axes = _axes((7.0, 4.2))
+    figure, (axes,) = figure_of((7.0, 4.2))
     for i, source in enumerate(sources):
         content = _load(source)
         records = [r for r in content.get("history", []) if "elapsed" in r and key in r]
@@ -91,12 +72,12 @@ def plot_history(
             else content.get("name") or (f"run {i + 1}" if isinstance(source, Mapping) else Path(source).absolute().parent.name)
         )
         minutes = [r["elapsed"] / 60 for r in records]
-        colour = _COLOURS[i % len(_COLOURS)]
+        colour = COLOURS[i % len(COLOURS)]
         axes.plot(minutes, [100 * r[key] for r in records], label=name, color=colour, linewidth=1.6)
     axes.set(xlabel="wall clock [min]", ylabel="relative L2 error [%]")
     _percent_axis(axes)
     axes.legend(frameon=False)
-    return _finish(figure, output)
+    return finish(figure, output)
 
 
 def plot_superres(
@@ -109,7 +90,7 @@ def plot_superres(
     Args:
         sources: JSON files written by `geoops superres -o`, or `SuperResReport.to_dict()`.
         labels: names in the legend; the model's name if not given.
-        output: picture to write.
+        output: picture to write, .png, .pdf or .svg.
 
     Returns:
         The matplotlib figure.
@@ -120,7 +101,7 @@ def plot_superres(
     """
     if not sources:
         raise ValueError("give at least one report to draw")
-    figure, axes = _axes((6.0, 4.2))
+    figure, (axes,) = figure_of((6.0, 4.2))
     ticks: dict[int, None] = {}
     for i, source in enumerate(sources):
         content = _load(source)
@@ -139,7 +120,7 @@ def plot_superres(
                 [100 * r["mean"] for r in chosen],
                 line,
                 marker=marker,
-                color=_COLOURS[i % len(_COLOURS)],
+                color=COLOURS[i % len(COLOURS)],
                 label=f"{name}: {_MODES[mode]}",
                 linewidth=1.6,
                 markersize=5,
@@ -150,7 +131,7 @@ def plot_superres(
     axes.xaxis.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
-    return _finish(figure, output)
+    return finish(figure, output)
 
 
 _MODES = {"fine": "sees the fine mesh", "coarse": "sees the coarse mesh", "interpolation": "interpolated"}

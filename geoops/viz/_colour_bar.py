@@ -62,14 +62,15 @@ def ticks(low: float, high: float, categories: int = 0) -> dict[float, str]:
     return {v: formatter(v).replace("\N{MINUS SIGN}", "-") for v in values}
 
 
-def add_text(plotter: Any, text: str, x: float, y: float, *, size: int) -> None:
-    """Writes a line of text centred at a place of the current panel, in fractions of it."""
+def add_text(plotter: Any, text: str, x: float, y: float, *, size: int, colour: str = "black") -> Any:
+    """Writes a line of text centred at a place of the current panel, in fractions of it, and returns its actor."""
     # VTK would read these as the start of a formula or as a new column.
     text = text.replace("$", r"\$").replace("|", "/")
-    look = {"font_size": size, "color": "black", "font_file": _font_file()}
+    look = {"font_size": size, "color": colour, "font_file": _font_file()}
     actor = plotter.add_text(text, position=(x, y), viewport=True, **look)
     actor.prop.SetJustificationToCentered()
     actor.prop.SetVerticalJustificationToCentered()
+    return actor
 
 
 def add_colour_bar(plotter: Any, mapper: Any, panel: Panel, name: str, width: float, *, texts: bool) -> None:

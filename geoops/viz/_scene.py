@@ -2,7 +2,6 @@
 
 import io
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -12,6 +11,7 @@ from jaxtyping import UInt8
 
 from geoops.viz._camera import TITLE, aspect, frame
 from geoops.viz._colour_bar import add_colour_bar, add_text, colour_map, font_size
+from geoops.viz._files import ending, write
 from geoops.viz._headless import has_display, offscreen
 from geoops.viz._page import page_of
 from geoops.viz._panel import Panel
@@ -64,8 +64,10 @@ class Scene:
 
         Raises:
             OSError: the folder cannot be written.
+            ValueError: the name does not end in .png.
         """
-        return _write(path, self._repr_png_(), ".png")
+        ending(path, ".png")
+        return write(path, self._repr_png_())
 
     def html(self, path: str | os.PathLike) -> Path:
         """Writes one page that turns and zooms in any browser, without a server and without anything to download.
@@ -73,14 +75,16 @@ class Scene:
         Raises:
             OSError: the folder cannot be written.
             ModuleNotFoundError: `trame-vtk` is not installed.
+            ValueError: the name does not end in .html.
         """
+        ending(path, ".html")
         with offscreen():
             plotter = self._plotter(off_screen=True, titles=False)
             try:
                 page = page_of(plotter, [p.title for p in self.panels])
             finally:
                 plotter.close()
-        return _write(path, page.encode(), ".html")
+        return write(path, page.encode())
 
     def show(self) -> None:
         """Opens a window.
@@ -162,21 +166,3 @@ def _typical_spacing(points: np.ndarray) -> float:
         return 0.0
     some = points[:: max(1, len(points) // 2000)]
     return float(np.median(cKDTree(points).query(some, k=2)[0][:, 1]))
-
-
-def _write(path: str | os.PathLike, content: bytes, suffix: str) -> Path:
-    """Writes all or nothing: a temporary file beside the target is renamed at the end."""
-    target = Path(path)
-    if target.suffix.lower() != suffix:
-        raise ValueError(f"the name of the file must end in {suffix}; got {target.name!r}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=suffix)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return target

@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from geoops import io
-from geoops.data import MeshData
+from geoops.data import MeshData, parse_scene, simulated
 from geoops.geometry import Cells, Mesh
 from geoops.models import Network
 
@@ -137,3 +137,24 @@ def trainer(tmp_path):
         return Trainer(**{**defaults, **options})
 
     return build
+
+
+CUBE = """
+box: {{cells: [16, 16, 16], dx: 0.1, eps: 1.0e-7}}
+dt: 1.0e-3
+steps: {steps}
+dtype: float64
+bodies:
+  - {{material: {material}, shape: {{lattice: [3, 3, 3]}}, size: 0.3, centre: [0.8, 0.8, 0.8],
+     velocity: [0.5, -1.0, 0.2], spin: [3.0, 2.0, 1.0]}}
+"""
+
+
+@pytest.fixture
+def motion():
+    """Makes a short motion of a small cube."""
+
+    def make(name="jelly", steps=40):
+        return simulated(parse_scene(CUBE.format(material=name, steps=steps)))
+
+    return make

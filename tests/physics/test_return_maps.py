@@ -84,6 +84,23 @@ def test_derivatives_are_right_in_every_branch_and_finite_where_branches_meet(la
     assert g.isfinite().all()
 
 
+@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("law", MAPS[2:], ids=name)
+def test_small_stretches_are_raised_and_reflections_stay(law, d, dtype):
+    U, V = torch.linalg.qr(torch.randn(2, 200, d, d, dtype=torch.float64))[0]
+    sigma = 10.0 ** (-12 * torch.rand(200, d, dtype=torch.float64))
+    sigma[:20] = 0
+    F = (U * sigma[:, None] @ V.mT).to(dtype).requires_grad_()
+    new = law(F)
+    (g,) = torch.autograd.grad(new.sum(), F)
+    assert g.isfinite().all()
+    assert ops.svd(new.double())[1].min() >= 0.05 * (1 - 1e-4)
+    raised = ops.singular_value_map(F.detach(), lambda s: s.clamp_min(0.05))
+    torch.testing.assert_close(new.detach(), law(raised), rtol=1e-4, atol=1e-5)
+    whole = sigma.amin(1) > 1e-3
+    assert torch.equal(torch.linalg.det(new[whole]).sign(), torch.linalg.det(F[whole]).sign())
+
+
 def test_float32_agrees():
     F = gradients(100, 3)
     for law in MAPS:

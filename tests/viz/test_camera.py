@@ -40,6 +40,12 @@ def test_the_camera_looks_along_the_view_and_keeps_z_up(view):
     assert camera.up[2] > 0
 
 
+def test_y_may_be_up_in_space():
+    camera = frame(np.array([[0.0, 0, 0], [1, 2, 3]]), "iso_y", 1.0)
+    assert camera.up[1] > 0.8
+    assert camera.up[0] < 0
+
+
 def test_an_unknown_view_lists_the_views():
-    with pytest.raises(ValueError, match="xy, xz, yz, iso; got 'top'"):
+    with pytest.raises(ValueError, match="xy, xz, yz, iso, iso_y; got 'top'"):
         frame(np.zeros((2, 3)), "top", 1.0)

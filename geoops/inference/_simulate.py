@@ -1,0 +1,135 @@
+"""`geoops simulate`: a scene in, a trajectory out."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import final
+
+import torch
+from rich.table import Table
+
+from geoops import configs
+from geoops.data import PVDWriter, Scene, TrajectoryWriter, read_scene, resolve_material
+from geoops.data._materials import MaterialSpec
+from geoops.io._atomic import check_writable
+from geoops.physics import Material, Particles
+
+WRITERS: dict[str, type[TrajectoryWriter] | type[PVDWriter]] = {
+    ".vtkhdf": TrajectoryWriter,
+    ".hdf": TrajectoryWriter,
+    ".pvd": PVDWriter,
+}
+
+
+@final
+@dataclass(frozen=True)
+class SimulationReport:
+    """What a simulation did.
+
+    Args:
+        path: the file written.
+        particles, steps, frames: how many.
+        seconds: time that stepping and writing took.
+        kinetic: kinetic energy at the start and at the end.
+    """
+
+    path: Path
+    particles: int
+    steps: int
+    frames: int
+    seconds: float
+    kinetic: tuple[float, float]
+
+    @property
+    def speed(self) -> float:
+        """Particles times steps in a second."""
+        return self.particles * self.steps / max(self.seconds, 1e-9)
+
+    def table(self) -> Table:
+        """Returns the numbers for a terminal."""
+        table = Table(title=str(self.path), title_justify="left", show_header=False)
+        table.add_column()
+        table.add_column(justify="right")
+        for name in ("particles", "steps", "frames"):
+            table.add_row(name, f"{getattr(self, name):,}")
+        table.add_row("seconds", f"{self.seconds:.2f}")
+        table.add_row("particle-steps/s", f"{self.speed:,.0f}")
+        table.add_row("kinetic energy", " → ".join(f"{value:.4g}" for value in self.kinetic))
+        return table
+
+
+def simulate(
+    scene: str | Path | Scene,
+    output: str | Path,
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> SimulationReport:
+    """Simulates a scene and writes its trajectory.
+
+    Args:
+        scene: a YAML file, or the name of a packaged scene such as jelly (in Python also a `Scene`).
+        output: file to write; a name in .vtkhdf gives one file with everything, for `geoops.data.read_trajectory` and
+            ParaView, a name in .pvd a series of files to look at.
+        threads: threads of torch.
+        overwrite: replace the file if there is one.
+        progress: show a progress bar.
+
+    Raises:
+        FileNotFoundError: the scene, a mesh or a learned material of it, or the folder of the output is missing.
+        FileExistsError: the output is there, and `overwrite` is not given.
+        ValueError: the scene is wrong, its time step is unstable, or the ending of the output is unknown.
+        FloatingPointError: the motion diverged; the output holds the frames before.
+    """
+    output = Path(output)
+    if output.suffix.lower() not in WRITERS:
+        raise ValueError(f"{output}: expected a file name in {', '.join(WRITERS)}, got {output.suffix or 'no ending'!r}")
+    if threads is not None:
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        torch.set_num_threads(threads)
+    scene = scene if isinstance(scene, Scene) else read_scene(configs.scene(str(scene)))
+    if output.exists() and not overwrite:
+        raise FileExistsError(f"{output} exists; choose another name, or say --overwrite")
+    check_writable(output)
+    start, material = scene.start()
+    mpm = scene.simulator(material, partial(_material, folder=scene.folder))
+    about = {"box": scene.box, "dt": scene.dt, "material": material, "names": scene.names, "scene": scene.yaml()}
+    began, last, step = time.perf_counter(), start, 0
+    try:
+        with torch.no_grad(), WRITERS[output.suffix.lower()](output, **about) as out:
+            out.append(start, 0)
+            states = mpm.steps(start, scene.steps, scene.every)
+            for last in _progress(states, scene.steps // scene.every) if progress else states:
+                step += scene.every
+                out.append(last, step)
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{error}; {output} holds the frames up to step {step}") from error
+    seconds = time.perf_counter() - began
+    return SimulationReport(output, len(material), step, len(out.steps), seconds, (_kinetic(start), _kinetic(last)))
+
+
+def _material(spec: MaterialSpec, folder: Path) -> Material:
+    """Reads a learned material (`{law: FILE}`, relative to the scene), or makes one of its description."""
+    if isinstance(spec, str) or "law" not in spec:
+        return resolve_material(spec)
+    if others := [key for key in spec if key != "law"]:
+        raise ValueError(f"a learned material has no option {others[0]!r}; there is law")
+    from geoops.learning import read_material
+
+    return read_material(folder / str(spec["law"]))
+
+
+def _kinetic(particles: Particles) -> float:
+    return float((particles.mass.double() * particles.v.double().square().sum(-1)).sum() / 2)
+
+
+def _progress(states: Iterable[Particles], count: int) -> Iterator[Particles]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield from bar.track(states, total=count, description="frames")

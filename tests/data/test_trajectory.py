@@ -1,0 +1,232 @@
+"""Trajectories in HDF5, for geoops and for VTK."""
+
+from dataclasses import fields, replace
+
+import h5py
+import numpy as np
+import pytest
+import pyvista
+import torch
+
+from geoops import io
+from geoops.data import PVDWriter, TrajectoryWriter, _trajectory_write, parse_scene, read_trajectory, write_trajectory
+from geoops.physics import Particles, Trajectory
+
+TEXT = """
+box: {cells: [8, 8, 8], dx: 0.125}
+dt: 1e-4
+steps: 6
+every: 2
+bodies:
+  - {material: jelly, shape: Sphere, particles: 20, centre: [0.5, 0.5, 0.5], size: 0.3, velocity: [1, 0, 0]}
+  - {material: water, shape: {lattice: [3, 2, 1]}, centre: [0.5, 0.3, 0.5], size: [0.3, 0.1, 0.3]}
+"""
+
+
+def made(text=TEXT):
+    scene = parse_scene(text)
+    start, material = scene.start()
+    states = [start, *scene.simulator(material).steps(start, scene.steps, scene.every)]
+    moving = {name: torch.stack([getattr(s, name) for s in states]) for name in ("x", "v", "C", "F")}
+    steps = torch.arange(len(states)) * scene.every
+    return Trajectory(
+        Particles(**moving, mass=start.mass, volume=start.volume), steps, scene.box, scene.dt, material, scene.names, scene.yaml()
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "motion.vtkhdf"
+
+
+@pytest.fixture
+def written(path):
+    trajectory = made()
+    write_trajectory(path, trajectory)
+    return trajectory
+
+
+def assert_equal(a, b):
+    for f in fields(Particles):
+        x, y = getattr(a.frames, f.name), getattr(b.frames, f.name)
+        assert x.dtype == y.dtype
+        assert torch.equal(x, y), f.name
+    assert torch.equal(a.steps, b.steps)
+    assert torch.equal(a.material, b.material)
+    assert (a.box, a.dt, a.names, a.scene) == (b.box, b.dt, b.names, b.scene)
+
+
+PLANE = """
+box: {cells: [8, 8], dx: 0.125, walls: [open, no-slip, bilateral, free-slip]}
+dt: 1e-4
+steps: 2
+bodies: [{material: sand, shape: Sphere, particles: 20, centre: [0.5, 0.5], size: 0.3}]
+"""
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT + "dtype: float64", PLANE], ids=["float32", "float64", "plane"])
+def test_round_trip(path, text):
+    trajectory = made(text)
+    write_trajectory(path, trajectory)
+    assert_equal(read_trajectory(path), trajectory)
+    assert_equal(read_trajectory(path, parse_scene(text)), trajectory)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    with pytest.raises(ValueError, match="trajectory of another scene"):
+        read_trajectory(path, parse_scene(text.replace("particles: 20", "particles: 21")))
+
+
+def test_vtk_plays_it(path, written):
+    from vtkmodules.vtkIOHDF import vtkHDFReader
+
+    reader = vtkHDFReader()
+    reader.SetFileName(str(path))
+    reader.UpdateInformation()
+    assert reader.GetNumberOfSteps() == 4
+    for i in (0, 3, 1):
+        reader.SetStep(i)
+        reader.Update()
+        shown, frame = pyvista.wrap(reader.GetOutput()), written.frame(i)
+        assert shown.n_points == shown.n_cells == 26
+        np.testing.assert_array_equal(shown.points, frame.x)
+        for name in ("v", "C", "F", "mass", "volume"):
+            np.testing.assert_array_equal(shown[name].reshape(getattr(frame, name).shape), getattr(frame, name))
+        np.testing.assert_array_equal(shown["material"], written.material)
+        assert reader.GetTimeValue() == pytest.approx(written.times[i].item())
+    first = pyvista.get_reader(str(path)).read()
+    np.testing.assert_array_equal(first.points, written.frames.x[0])
+
+
+def test_pvd_series(tmp_path):
+    trajectory = made()
+    about = {name: getattr(trajectory, name) for name in ("box", "dt", "material", "names", "scene")}
+    with PVDWriter(tmp_path / "a b.pvd", **about) as out:
+        for i, step in enumerate(trajectory.steps.tolist()):
+            out.append(trajectory.frame(i), step)
+    reader = pyvista.get_reader(str(tmp_path / "a b.pvd"))
+    assert reader.time_values == pytest.approx(trajectory.times.tolist())
+    reader.set_active_time_point(2)
+    shown = reader.read()[0]
+    np.testing.assert_array_equal(shown.points, trajectory.frames.x[2])
+    cloud = io.read(tmp_path / "a b" / "a b_000006.vtp")
+    assert torch.equal(cloud.point_fields["F"], trajectory.frames.F[3])
+    assert torch.equal(cloud.point_fields["material"], trajectory.material)
+    with pytest.raises(ValueError, match="odd"), PVDWriter(tmp_path / "c.pvd", **about) as out:
+        raise ValueError("odd")
+    assert not (tmp_path / "c.pvd").exists()
+
+
+def record(path, trajectory, frames, error=None):
+    """Writes frames, two steps apart, then meets an error."""
+    about = {name: getattr(trajectory, name) for name in ("box", "dt", "material", "names", "scene")}
+    with TrajectoryWriter(path, **about) as out:
+        for i, frame in enumerate(frames):
+            out.append(frame, 2 * i)
+        if error is not None:
+            raise error
+
+
+@pytest.mark.parametrize("error", [FloatingPointError("after step 3"), KeyboardInterrupt()])
+def test_what_was_computed_is_kept(path, error):
+    trajectory = made()
+    with pytest.raises(type(error)):
+        record(path, trajectory, [trajectory.frame(0), trajectory.frame(1)], error)
+    found = read_trajectory(path)
+    assert found.steps.tolist() == [0, 2]
+    assert torch.equal(found.frames.F[1], trajectory.frames.F[1])
+    with h5py.File(path) as file:
+        assert file["geoops"].attrs["stopped"] == (str(error) or "KeyboardInterrupt")
+
+
+def test_a_frame_that_was_interrupted_is_cut_off(path, monkeypatch):
+    trajectory, extend = made(), _trajectory_write._extend
+
+    def interrupted(data, rows):
+        if data.name.endswith("/C") and len(data):
+            raise KeyboardInterrupt
+        extend(data, rows)
+
+    monkeypatch.setattr(_trajectory_write, "_extend", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        record(path, trajectory, [trajectory.frame(0), trajectory.frame(1)])
+    assert read_trajectory(path).steps.tolist() == [0]
+
+
+def test_after_other_errors_nothing_is_kept(path, written, unchecked):
+    frame = written.frame(0)
+    fewer = Particles(*(getattr(frame, f.name)[1:] for f in fields(Particles)))
+    with pytest.raises(OSError, match="disk"):
+        record(path, written, [frame], OSError("disk"))
+    with pytest.raises(ValueError, match=r"expected 26 particles in each frame, got \(25,\)"):
+        record(path, written, [fewer])
+    with pytest.raises(ValueError, match=r"expected frames of dtype float32, got torch\.float64"):
+        record(path, written, [frame, frame.to(torch.float64)])
+    with pytest.raises(FloatingPointError):
+        record(path, written, [], FloatingPointError())
+    assert len(read_trajectory(path).steps) == 4
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        record(path.parent / "absent" / "a.vtkhdf", written, [])
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_other_files(path, written):
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_trajectory(path.parent / "absent.vtkhdf")
+    whole = path.read_bytes()
+    other = path.parent / "other.vtkhdf"
+    for content, words in ((b"", "no HDF5 file"), (b"x" * 100, "no HDF5 file"), (whole[: len(whole) // 2], "truncated or damaged")):
+        other.write_bytes(content)
+        with pytest.raises(ValueError, match=f"other.vtkhdf is {words}"):
+            read_trajectory(other)
+    with h5py.File(other, "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match="not a trajectory of geoops"):
+        read_trajectory(other)
+
+
+def delete(name):
+    return lambda file: file.__delitem__(name)
+
+
+def put(name, value):
+    def change(file):
+        del file[name]
+        file[name] = value(file) if callable(value) else value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (delete("VTKHDF/PointData/F"), "VTKHDF/PointData/F is missing"),
+        (delete("VTKHDF"), "VTKHDF/PointData/material is missing"),
+        (delete("geoops/scene"), "geoops/scene is missing"),
+        (lambda file: file["geoops"].attrs.__delitem__("dt"), "attribute 'dt' of the group geoops is missing"),
+        (lambda file: file["geoops"].attrs.modify("format", 2), "newer geoops"),
+        (lambda file: file["geoops"].attrs.modify("box", "{"), "motion.vtkhdf: "),
+        (lambda file: file["geoops"].attrs.modify("box", "{}"), "cells"),
+        (lambda file: file["VTKHDF/Points"].resize(25, 0), "frames of different sizes: expected 4 frames of 26 particles, got 25"),
+        (put("VTKHDF/Steps/PointOffsets", np.array([0, 26, 50, 78])), "frames of different sizes"),
+        (lambda file: file["VTKHDF/PointData/v"].resize(26, 0), "expected v of shape"),
+        (put("VTKHDF/PointData/mass", np.zeros(26)), "expected mass of shape .* and dtype float32"),
+        (put("VTKHDF/PointData/material", np.full(26, 7)), "beyond the 2 names"),
+        (put("VTKHDF/PointData/material", b"text"), "expected numbers"),
+        (put("VTKHDF/PointData/F", h5py.SoftLink("/VTKHDF/PointData/C")), "is a link"),
+        (put("VTKHDF/PointData/F", h5py.ExternalLink("/etc/hostname", "/")), "is a link"),
+    ],
+)
+def test_damaged_files(path, written, change, words):
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(ValueError, match=words):
+        read_trajectory(path)
+
+
+def test_a_damaged_scene(path):
+    write_trajectory(path, replace(made(), scene="bodies: 3"))
+    assert read_trajectory(path).scene == "bodies: 3"
+    with pytest.raises(ValueError, match=r"scene of .*motion\.vtkhdf"):
+        read_trajectory(path, parse_scene(TEXT))
+    write_trajectory(path, replace(made(), scene=""))
+    with pytest.raises(ValueError, match="another scene"):
+        read_trajectory(path, parse_scene(TEXT))
