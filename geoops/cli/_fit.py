@@ -45,6 +45,7 @@ SILENT = (
     ".*but there is no lr scheduler.*",
     ".*LightningCLI's args parameter is intended to run from within Python.*",
     ".*GPU available but not used.*",
+    ".*The dirpath has changed from.*",
 )
 
 TRAINER_DEFAULTS: dict[str, Any] = {
