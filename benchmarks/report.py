@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from _report_nclaw import materials, training
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PLOT = Path("docs/images/unit_cell_time.png")
@@ -410,7 +412,14 @@ def short(results: Path) -> str:
     """Returns what the README shows."""
     records = load(results / "unit_cell")
     kernels = "\n\n".join(filter(None, [scatter(results), searches(results)]))
-    parts = [comparison(records), default(records), resolution(records), kernels and f"### Native ops\n\n{kernels}"]
+    laws = materials(results, table, ("reconstruction", "time", "velocity"), ("faithful", "structured"))
+    parts = [
+        comparison(records),
+        default(records),
+        resolution(records),
+        laws and f"### Materials from motions\n\n{laws}",
+        kernels and f"### Native ops\n\n{kernels}",
+    ]
     return "\n\n".join(filter(None, parts)) or NOTHING
 
 
@@ -424,6 +433,7 @@ def full(results: Path) -> str:
         "The packaged model": default(records),
         "Super-resolution": "\n\n".join(filter(None, [resolution(records, ("outside", "all")), label_error(records)])),
         "Speed and memory": speed(records),
+        "Materials from motions": "\n\n".join(filter(None, [materials(results, table), training(results, table)])),
         "Native ops": ops(results),
         "Files": provenance(records),
     }

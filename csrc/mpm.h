@@ -1,15 +1,12 @@
 // What the CPU and CUDA kernels of one step of the material point method share: the scene, the walls, the spline.
 #pragma once
 
+#include "both.h"
 #include "checks.h"
 
-namespace geoops {
+#include <cstdint>
 
-#ifdef __CUDACC__
-#define GEOOPS_MPM __host__ __device__ __forceinline__
-#else
-#define GEOOPS_MPM inline __attribute__((always_inline))
-#endif
+namespace geoops {
 
 enum Wall : int { kOpen = 0, kFreeSlip = 1, kNoSlip = 2, kBilateral = 3 };
 
@@ -22,14 +19,47 @@ struct Scene {
   T gravity[D];
   T dx, dt, clip, eps;  // clip in cells
   int64_t bound;        // a wall acts on nodes i < bound and i > n - bound
+
+  GEOOPS_BOTH bool holds(const T* x) const {
+    bool held = true;
+    for (int a = 0; a < D; ++a) held &= x[a] >= 0 && x[a] <= static_cast<T>(nodes[a]) * dx;
+    return held;
+  }
+
+  GEOOPS_BOTH T clamped(int axis, T x) const {
+    const T low = clip * dx, high = (static_cast<T>(nodes[axis]) - clip) * dx;
+    x = x < low ? low : x;
+    return high < x ? high : x;
+  }
+};
+
+// One step's particles, as the tensors hold them.
+template <typename T, int D>
+struct Particles {
+  const T *x, *v, *C, *F, *tau, *mass, *volume;
+  int64_t scenes, each;
+};
+
+// Blocks of nodes, which particles are listed by.
+template <int D>
+struct Shape {
+  static constexpr int kSide = D == 3 ? 4 : 8;  // nodes of a block along an axis
+  static constexpr int kBlock = D == 3 ? kSide * kSide * kSide : kSide * kSide;
+
+  template <typename T>
+  static int64_t count(const Scene<T, D>& scene, int axis) {
+    return scene.nodes[axis] / kSide + 2;
+  }
 };
 
 // Adds gravity to the velocity v of node `at` (counted from -1) and lets the walls act; open[c] tells whether component
 // c passes unchanged.
 template <typename T, int D>
-GEOOPS_MPM void move_node(const Scene<T, D>& scene, const int64_t* at, T* v, bool* open) {
+GEOOPS_BOTH void move_node(const Scene<T, D>& scene, const int64_t* at, T* v, bool* open) {
   for (int c = 0; c < D; ++c) v[c] += scene.dt * scene.gravity[c], open[c] = true;
-  for (int a = 0; a < D; ++a)
+  GEOOPS_UNROLLED
+  for (int a = 0; a < D; ++a) {
+    GEOOPS_UNROLLED
     for (int face = 0; face < 2; ++face) {
       const bool inside = face == 0 ? at[a] < scene.bound : at[a] > scene.nodes[a] - scene.bound;
       const int wall = scene.wall[a][face];
@@ -42,22 +72,25 @@ GEOOPS_MPM void move_node(const Scene<T, D>& scene, const int64_t* at, T* v, boo
         for (int c = 0; c < D; ++c) open[c] = false, v[c] = 0;
       }
     }
+  }
 }
 
-// Quadratic B-spline of a particle along one axis: its first node (from -1), weights of three nodes, their derivatives
-// in x, and the distances of the nodes.
+// The first node (from -1) that the spline of a particle reaches along one axis.
+template <typename T>
+GEOOPS_BOTH int64_t first_node(T x, T dx) {
+  const T s = x * (1 / dx) - T(0.5);
+  return s < 0 ? -1 : static_cast<int64_t>(s);
+}
+
+// Quadratic B-spline of a particle along one axis: weights of three nodes, their derivatives in x, and the distances of
+// the nodes. The first node is given: to find it again might round to the one beside it.
 template <typename T>
 struct Spline {
-  int64_t first;
   T weight[3], slope[3], offset[3];
 
-  GEOOPS_MPM Spline() {}
-  GEOOPS_MPM Spline(T x, T dx) {
-    const T per = 1 / dx, s = x * per;
-    T base = s - T(0.5);
-    base = base < 0 ? T(-1) : T(static_cast<int64_t>(base));
-    first = static_cast<int64_t>(base);
-    const T f = s - base;
+  GEOOPS_BOTH Spline() {}
+  GEOOPS_BOTH Spline(T x, T dx, int64_t first) {
+    const T per = 1 / dx, f = x * per - static_cast<T>(first);
     weight[0] = T(0.5) * (T(1.5) - f) * (T(1.5) - f);
     weight[1] = T(0.75) - (f - 1) * (f - 1);
     weight[2] = T(0.5) * (f - T(0.5)) * (f - T(0.5));
@@ -68,43 +101,29 @@ struct Spline {
   }
 };
 
-inline void check_mpm(const char* op, const Tensor& x, const Tensor& v, const Tensor& C, const Tensor& F,
-                      const Tensor& tau, const Tensor& mass, const Tensor& volume) {
-  require(x.dim() == 3 && (x.size(2) == 2 || x.size(2) == 3), op, ": expected x of shape (scenes, particles, 2 or 3)");
-  const int64_t b = x.size(0), n = x.size(1), d = x.size(2);
-  require(v.dim() == 3 && v.size(0) == b && v.size(1) == n && v.size(2) == d, op, ": expected v in the shape of x");
-  const auto matrices = [&](const char* name, const Tensor& A) {
-    require(A.dim() == 4 && A.size(0) == b && A.size(1) == n && A.size(2) == d && A.size(3) == d, op, ": expected ",
-            name, " of shape (", b, ", ", n, ", ", d, ", ", d, ")");
-    require(A.scalar_type() == x.scalar_type(), op, ": x and ", name, " differ in dtype");
-  };
-  matrices("C", C), matrices("F", F), matrices("tau", tau);
-  const auto numbers = [&](const char* name, const Tensor& a) {
-    require(a.dim() == 2 && a.size(0) == b && a.size(1) == n, op, ": expected ", name, " of shape (", b, ", ", n, ")");
-    require(a.scalar_type() == x.scalar_type(), op, ": x and ", name, " differ in dtype");
-  };
-  numbers("mass", mass), numbers("volume", volume);
-  require(v.scalar_type() == x.scalar_type(), op, ": x and v differ in dtype");
-}
-
-// The scene of an op's arguments. `walls` holds two bits for each face: lower x, upper x, lower y, ...
-template <typename T, int D>
-Scene<T, D> scene_of(const char* op, const int64_t (&nodes)[3], int64_t walls, int64_t bound,
-                     const double (&gravity)[3], double dx, double dt, double clip, double eps) {
-  Scene<T, D> scene;
-  for (int a = 0; a < D; ++a) {
-    require(nodes[a] >= 1 && nodes[a] <= 1 << 20, op, ": expected 1 to 1048576 cells along axis ", a, ", got ",
-            nodes[a]);
-    scene.nodes[a] = nodes[a];
-    scene.gravity[a] = static_cast<T>(gravity[a]);
-    for (int face = 0; face < 2; ++face) scene.wall[a][face] = static_cast<int>(walls >> (4 * a + 2 * face) & 3);
+// Calls use(weight, slopes, distances, i, j, k) for the nodes of a particle, in three numbers whatever D is.
+template <int D, typename T, typename Use>
+GEOOPS_BOTH void for_nodes(const Spline<T>* s, const Use& use) {
+  GEOOPS_UNROLLED
+  for (int i = 0; i < 3; ++i) {
+    GEOOPS_UNROLLED
+    for (int j = 0; j < 3; ++j) {
+      const T w = s[0].weight[i] * s[1].weight[j];
+      const T wx = s[0].slope[i] * s[1].weight[j], wy = s[0].weight[i] * s[1].slope[j];
+      if constexpr (D == 2) {
+        const T slope[2] = {wx, wy}, offset[2] = {s[0].offset[i], s[1].offset[j]};
+        use(w, slope, offset, i, j, 0);
+      } else {
+        GEOOPS_UNROLLED
+        for (int k = 0; k < 3; ++k) {
+          const T u = s[2].weight[k];
+          const T slope[3] = {wx * u, wy * u, w * s[2].slope[k]};
+          const T offset[3] = {s[0].offset[i], s[1].offset[j], s[2].offset[k]};
+          use(w * u, slope, offset, i, j, k);
+        }
+      }
+    }
   }
-  require(dx > 0 && dt > 0, op, ": expected dx > 0 and dt > 0, got ", dx, " and ", dt);
-  require(clip >= 0 && eps >= 0 && bound >= 0, op, ": expected clip, eps and bound >= 0");
-  scene.dx = static_cast<T>(dx), scene.dt = static_cast<T>(dt);
-  scene.clip = static_cast<T>(clip), scene.eps = static_cast<T>(eps);
-  scene.bound = bound;
-  return scene;
 }
 
 }  // namespace geoops

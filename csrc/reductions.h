@@ -1,20 +1,15 @@
 // What the CPU and CUDA kernels of scatter and segment check before they run.
 #pragma once
 
+#include "both.h"
 #include "checks.h"
 
 namespace geoops {
 
-#ifdef __CUDACC__
-#define GEOOPS_HOST_DEVICE __host__ __device__
-#else
-#define GEOOPS_HOST_DEVICE
-#endif
-
 struct Sum {
   static constexpr int start = 0;
   template <typename T>
-  GEOOPS_HOST_DEVICE static constexpr T of(T a, T b) {
+  static GEOOPS_BOTH constexpr T of(T a, T b) {
     return a + b;
   }
 };
@@ -22,7 +17,7 @@ struct Sum {
 struct Product {
   static constexpr int start = 1;
   template <typename T>
-  GEOOPS_HOST_DEVICE static constexpr T of(T a, T b) {
+  static GEOOPS_BOTH constexpr T of(T a, T b) {
     return a * b;
   }
 };

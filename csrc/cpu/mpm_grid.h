@@ -5,7 +5,7 @@
 // same bits for any number of threads.
 #pragma once
 
-#include "../mpm.h"
+#include "../mpm_ops.h"
 #include "order.h"
 #include "pack.h"
 
@@ -13,45 +13,19 @@
 
 namespace geoops {
 
-template <int D>
-struct Shape {
-  static constexpr int64_t kSide = D == 3 ? 4 : 8, kWide = kSide + 2;  // nodes of a block and of a tile along an axis
-  static constexpr int64_t kBlock = D == 3 ? kSide * kSide * kSide : kSide * kSide;
-  static constexpr int64_t kTile = D == 3 ? kWide * kWide * kWide : kWide * kWide;
-};
-
-// What a node holds: D components and the mass, or what belongs to it.
-constexpr int kLanes = 4;
 template <typename T>
 using Node = Pack<T, kLanes>;
-
-template <typename V>
-GEOOPS_INLINE auto total(const V& a) {
-  return (a[0] + a[1]) + (a[2] + a[3]);
-}
-
-template <int D, typename T>
-GEOOPS_INLINE Node<T> node_of(const T* components, T last) {
-  if constexpr (D == 3) return Node<T>{components[0], components[1], components[2], last};
-  return Node<T>{components[0], components[1], T(0), last};
-}
-
-// One step's particles, as the tensors hold them.
-template <typename T, int D>
-struct Particles {
-  const T *x, *v, *C, *F, *tau, *mass, *volume;
-  int64_t scenes, each;
-};
 
 template <typename T, int D>
 class Grid {
  public:
-  static constexpr int64_t kSide = Shape<D>::kSide, kWide = Shape<D>::kWide;
-  static constexpr int64_t kBlock = Shape<D>::kBlock, kTile = Shape<D>::kTile;
+  static constexpr int64_t kSide = Shape<D>::kSide, kBlock = Shape<D>::kBlock;
+  static constexpr int64_t kWide = kSide + 2;  // nodes of a tile along an axis
+  static constexpr int64_t kTile = D == 3 ? kWide * kWide * kWide : kWide * kWide;
   using Place = std::array<int64_t, D>;
 
   Grid(const char* op, const Scene<T, D>& scene, const Particles<T, D>& p, const Tensor& x)
-      : scene_(scene), p_(p), blocks_(count_blocks(scene)), order_(list(op, x)) {
+      : scene_(scene), p_(p), blocks_(blocks_of(scene)), order_(list(op, x)) {
     const int64_t all = order_.targets;
     tile_of_.assign(all, -1), block_of_.assign(all, -1);
     ptr_.push_back(0);
@@ -66,6 +40,11 @@ class Grid {
   }
 
   int64_t nodes() const { return static_cast<int64_t>(active_.size()) * kBlock; }
+
+  // Where a particle's node (i, j, k) is in a tile, counted in numbers from its first node.
+  static GEOOPS_INLINE int64_t within(int64_t i, int64_t j, int64_t k) {
+    return (D == 2 ? i * kWide + j : (i * kWide + j) * kWide + k) * kLanes;
+  }
 
   // Calls spread(particle, splines, held, tile) for all particles, where `tile` is where the particle's first node is
   // and `held` the same place in a tile of `nodes`, if there are any; then done(node, place, sum) for all nodes, places
@@ -109,46 +88,26 @@ class Grid {
   }
 
  private:
-  static Place count_blocks(const Scene<T, D>& scene) {
+  static Place blocks_of(const Scene<T, D>& scene) {
     Place blocks;
-    for (int a = 0; a < D; ++a) blocks[a] = scene.nodes[a] / kSide + 2;
+    for (int a = 0; a < D; ++a) blocks[a] = Shape<D>::count(scene, a);
     return blocks;
   }
 
-  int64_t blocks_of_scene() const {
-    int64_t all = 1;
-    for (int a = 0; a < D; ++a) all *= blocks_[a];
-    return all;
-  }
-
   Order list(const char* op, const Tensor& x) const {
-    const int64_t count = p_.scenes * p_.each, all = blocks_of_scene();
-    require(p_.scenes * all < std::numeric_limits<int32_t>::max(), op, ": the grid has too many nodes");
-    T top[D];
-    for (int a = 0; a < D; ++a) top[a] = static_cast<T>(scene_.nodes[a]) * scene_.dx;
-    const auto outside = [&](int64_t i) {
-      bool bad = false;
-      for (int a = 0; a < D; ++a) bad |= !(p_.x[i * D + a] >= 0 && p_.x[i * D + a] <= top[a]);
-      return bad && p_.mass[i] != 0;
-    };
-    const int64_t bad = first_bad(count, outside);
-    if (bad < count) {
-      std::ostringstream where;
-      for (int a = 0; a < D; ++a) where << (a ? ", " : "") << p_.x[bad * D + a];
-      fail<std::invalid_argument>(op, ": particle ", bad % p_.each, " of scene ", bad / p_.each, " is at (",
-                                  where.str(), "), outside the box of the grid");
-    }
+    const int64_t count = p_.scenes * p_.each, all = count_blocks(op, scene_, p_.scenes);
+    const int64_t bad = first_bad(count, [&](int64_t i) { return p_.mass[i] != 0 && !scene_.holds(p_.x + i * D); });
+    if (bad < count) refuse_particle(op, bad / p_.each, bad % p_.each, p_.x + bad * D, D);
     Tensor keys = torch::stable::new_empty(x, {count}, ScalarType::Long);
     auto* key = keys.mutable_data_ptr<int64_t>();
     for_ranges(count, 16, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        int64_t block = 0;
-        for (int a = 0; a < D; ++a)
-          block = block * blocks_[a] + (Spline<T>(p_.x[i * D + a], scene_.dx).first + 1) / kSide;
-        key[i] = p_.mass[i] == 0 ? -1 : i / p_.each * all + block;  // without mass it takes no part
+        int64_t block = i / p_.each;
+        for (int a = 0; a < D; ++a) block = block * blocks_[a] + (first_node(p_.x[i * D + a], scene_.dx) + 1) / kSide;
+        key[i] = p_.mass[i] == 0 ? -1 : block;  // without mass it takes no part
       }
     });
-    return order_entries(op, "x", keys, p_.scenes * all, false);
+    return order_entries(op, "x", keys, all, false);
   }
 
   Place place_of_block(int64_t block) const {
@@ -238,8 +197,11 @@ class Grid {
       Spline<T> spline[D];
       int64_t first = 0;
       for (int a = 0; a < D; ++a) {
-        spline[a] = Spline<T>(p_.x[i * D + a], scene_.dx);
-        first = first * kWide + spline[a].first + 1 - at[a] * kSide;
+        // a node of this block, as the sort found
+        const T x = p_.x[i * D + a];
+        const int64_t from = at[a] * kSide - 1, node = std::clamp(first_node(x, scene_.dx), from, from + kSide - 1);
+        spline[a] = Spline<T>(x, scene_.dx, node);
+        first = first * kWide + node - from;
       }
       body(i, spline, first);
     }
@@ -252,31 +214,5 @@ class Grid {
   std::vector<int64_t> occupied_, active_, ptr_;
   std::vector<int32_t> tile_of_, block_of_;
 };
-
-// Calls use(weight, slopes, distances, offset) for the nodes of a particle; `offset` counts from the first in a tile.
-template <int D, typename T, typename Use>
-GEOOPS_INLINE void for_nodes(const Spline<T>* s, const Use& use) {
-  constexpr int64_t kWide = Shape<D>::kWide;
-#pragma GCC unroll 3
-  for (int i = 0; i < 3; ++i) {
-#pragma GCC unroll 3
-    for (int j = 0; j < 3; ++j) {
-      const T w = s[0].weight[i] * s[1].weight[j];
-      const T wx = s[0].slope[i] * s[1].weight[j], wy = s[0].weight[i] * s[1].slope[j];
-      if constexpr (D == 2) {
-        const T slope[2] = {wx, wy}, offset[2] = {s[0].offset[i], s[1].offset[j]};
-        use(w, slope, offset, (i * kWide + j) * kLanes);
-      } else {
-#pragma GCC unroll 3
-        for (int k = 0; k < 3; ++k) {
-          const T u = s[2].weight[k];
-          const T slope[3] = {wx * u, wy * u, w * s[2].slope[k]};
-          const T offset[3] = {s[0].offset[i], s[1].offset[j], s[2].offset[k]};
-          use(w * u, slope, offset, ((i * kWide + j) * kWide + k) * kLanes);
-        }
-      }
-    }
-  }
-}
 
 }  // namespace geoops

@@ -7,23 +7,12 @@
 
 #include "check.cuh"
 #include "rounded.cuh"
-
-#include <optional>
+#include "sorted.cuh"
 
 namespace geoops {
 
 constexpr int64_t kRun = 8;
 constexpr int kBits = 63;  // of a key to sort by
-
-// The first place of an ascending vector whose entry is not less than `value`, or above it.
-__device__ inline int64_t first_from(const int64_t* index, int64_t count, int64_t value, bool above = false) {
-  int64_t low = 0, high = count;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    index[middle] < value || (above && index[middle] == value) ? low = middle + 1 : high = middle;
-  }
-  return low;
-}
 
 template <typename T>
 struct Tree {
@@ -135,17 +124,6 @@ __global__ void join_nodes(Tree<T> tree, int64_t level) {
   }
 }
 
-inline void call_torch(const char* name, const char* overload, StableIValue* stack) {
-  TORCH_ERROR_CODE_CHECK(torch_call_dispatcher(name, overload, stack, TORCH_ABI_VERSION));
-}
-
-inline Tensor running_sum(const Tensor& x) {
-  StableIValue stack[3]{torch::stable::detail::from(x), torch::stable::detail::from(int64_t{0}),
-                        torch::stable::detail::from(std::optional<ScalarType>())};
-  call_torch("aten::cumsum", "", stack);
-  return torch::stable::detail::to<Tensor>(stack[0]);
-}
-
 // Returns the numbers of things (count, corners, dim) in the order of their keys; equal ones stay in order, so that
 // searches can leave out whole runs of them.
 template <typename T>
@@ -162,10 +140,7 @@ Tensor order_along_curve(const char* op, const Tensor& x, const std::optional<Te
     for (int64_t rest = count; rest > 0; rest /= 2) --bits;
   launch_for(op, find_keys<T>, count, x, data<T>(x), count, corners, dim, data<T>(low), data<T>(high),
              batch ? data<int64_t>(*batch) : nullptr, bits, data<int64_t>(key));
-  StableIValue sorted[4]{from(key), from(std::optional<bool>(true)), from(int64_t{0}), from(false)};
-  call_torch("aten::sort", "stable", sorted);
-  const Tensor values = to<Tensor>(sorted[0]);
-  return to<Tensor>(sorted[1]);
+  return sort_keys(key).order;
 }
 
 // Owns the memory of a tree over at least one thing.

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from geoops import configs
 from geoops.data import MeshData, MotionData
+from geoops.inference import find_checkpoint
 from geoops.learning import (
     AtomicCheckpointIO,
     FitProgress,
@@ -44,6 +45,7 @@ SILENT = (
     ".*but there is no lr scheduler.*",
     ".*LightningCLI's args parameter is intended to run from within Python.*",
     ".*GPU available but not used.*",
+    ".*The dirpath has changed from.*",
 )
 
 TRAINER_DEFAULTS: dict[str, Any] = {
@@ -183,6 +185,8 @@ class FitCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Takes the normaliser of the checkpoint, so that no training file is needed to evaluate it."""
         path = self._option("ckpt_path")
+        if isinstance(self.datamodule, MotionData) and self.subcommand == "test":
+            self.datamodule.against = [str(find_checkpoint(law)) for law in self.datamodule.against]
         if path is None:
             return
         if bundle := path.endswith(".safetensors"):
@@ -226,6 +230,8 @@ class FitCLI(LightningCLI):
         trainer, model, data = self.trainer, self.model, self.datamodule
         trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
         training = provenance(model, trainer, self._command)
+        if isinstance(data, MotionData):
+            data.against = []  # what others reach is no result of this training
         results: dict[str, float] = {}
         for split, run in (("val", trainer.validate), ("test", trainer.test)):
             if isinstance(data, MotionData) or data.files(split):
@@ -276,9 +282,12 @@ def _of_material(args: list[str]) -> bool:
 
 def _show(results: dict[str, float], title: str) -> None:
     if not any(f"{name}_median" in results for name in results):
-        table = Table("motion", "position MSE", title=title, title_justify="left")
-        for name, value in results.items():
-            table.add_row(name.removeprefix("test/"), f"{value:.3e}")
+        laws = list(dict.fromkeys(name.partition("/")[0] for name in results if "/" in name)) or [""]
+        motions = dict.fromkeys(name.partition("/")[2] or name for name in results)
+        table = Table("position MSE", *(law.replace("test", "this law") for law in laws), title=title, title_justify="left")
+        for motion in motions:
+            cells = [results.get(f"{law}/{motion}", results.get(motion)) for law in laws]
+            table.add_row(motion, *("" if cell is None else f"{cell:.3e}" for cell in cells))
         Console().print(table)
         return
     table = Table(title=title, title_justify="left")

@@ -14,6 +14,7 @@ from geoops.physics import Trajectory, material
 
 from ._observe import observe
 
+RECONSTRUCTION = "reconstruction"
 EVERY = 5  # steps between the frames of tests
 
 
@@ -55,15 +56,22 @@ class MotionData(LightningDataModule):
     Args:
         observed: a trajectory file, or a scene by name or file, which is simulated.
         tests: motions to test on by name, each with its truth.
+        against: learned materials to compare with in `geoops test`: files, or names of packaged ones.
         learned: name of the material that is learned; that of the observed motion if it has one only.
         seed: of draws in the training; null for `seed_everything`.
     """
 
     def __init__(
-        self, observed: str, tests: dict[str, MotionTest] | None = None, *, learned: str | None = None, seed: int | None = None
+        self,
+        observed: str,
+        tests: dict[str, MotionTest] | None = None,
+        *,
+        against: list[str] | None = None,
+        learned: str | None = None,
+        seed: int | None = None,
     ):
         super().__init__()
-        self.tests = dict(tests or {})
+        self.tests, self.against = dict(tests or {}), list(against or [])
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
         self._source, self._learned = observed, learned
         self._observed: Trajectory | None = None
@@ -119,11 +127,13 @@ class MotionData(LightningDataModule):
         return _loader([0])
 
     def test_dataloader(self) -> DataLoader:
-        """Returns the names of the tests."""
-        return _loader(list(self.tests))
+        """Returns the names of the tests, with the observed motion as the first."""
+        return _loader([RECONSTRUCTION, *self.tests])
 
     def test(self, name: str) -> Trajectory:
         """Returns the true motion of a test."""
+        if name == RECONSTRUCTION:
+            return self.observed
         test = self.tests[name]
         changes = {f.name: getattr(test, f.name) for f in fields(test) if f.name != "scene"}
         return observe(test.scene, every=EVERY, **changes)

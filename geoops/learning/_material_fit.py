@@ -249,25 +249,34 @@ class MaterialFit(Fit):
             self.history.append({**row, **self.metrics})
 
     def on_test_epoch_start(self) -> None:
-        """Begins anew."""
+        """Reads the materials to compare with."""
         self.metrics = {}
+        self._others = {Path(path).stem: read_material(path).to(self.device) for path in self.trainer.datamodule.against}
 
     def test_step(self, batch: str, batch_idx: int) -> None:
         """Runs a test from its start."""
-        self.metrics[f"test/{batch}"] = self.error(self.trainer.datamodule.test(batch).to(self.device))
+        truth = self.trainer.datamodule.test(batch).to(self.device)
+        self.metrics[f"test/{batch}"] = self.error(truth)
+        for name, other in self._others.items():
+            self.metrics[f"{name}/{batch}"] = self.error(truth, other)
 
     def on_test_epoch_end(self) -> None:
         """Reports."""
         self.log_dict(self.metrics)
 
-    def error(self, truth: Trajectory) -> float:
+    def error(self, truth: Trajectory, material: Material | None = None) -> float:
         """Returns the mean squared error of positions over a motion, infinite where the simulation breaks down.
 
         Materials of the motion other than the one that is learned stay as they are.
+
+        Args:
+            truth: the true motion.
+            material: what takes the place of the learned one in it; the one of this training unless given.
         """
+        material = material or self.material
         learned = self.trainer.datamodule.learned
         specs = parse_scene(truth.scene).materials if truth.scene else truth.names
-        laws = [self.material if name == learned else resolve_material(spec) for name, spec in zip(truth.names, specs, strict=True)]
+        laws = [material if name == learned else resolve_material(spec) for name, spec in zip(truth.names, specs, strict=True)]
         mpm = MPM(
             truth.box,
             truth.dt,

@@ -24,6 +24,9 @@ class PrincipalStressNet(nn.Module):
         dim: 2 or 3.
         hidden: width of the two hidden layers.
 
+    Raises:
+        ValueError: matrices are of another size.
+
     Source: after Wang et al. 2020, "Learning elastic constitutive material and damping models".
     """
 
@@ -36,8 +39,9 @@ class PrincipalStressNet(nn.Module):
 
     def forward(self, F: Matrices) -> Matrices:
         """Returns the Kirchhoff stress of deformation gradients."""
+        _check_size(self, F, self.dim)
         U, sigma, V = ops.svd(F, rotations=True)
-        return (U * self.net(sigma - 1)[..., None, :]) @ V.mT @ F.mT
+        return _stress(U, self.net(sigma - 1), V, F)
 
 
 @final
@@ -52,6 +56,9 @@ class StretchSplines(nn.Module):
 
     Args:
         dim: 2 or 3.
+
+    Raises:
+        ValueError: matrices are of another size.
 
     Source: after Xu et al. 2015, "Nonlinear material design using principal stretches".
     """
@@ -70,6 +77,7 @@ class StretchSplines(nn.Module):
 
     def forward(self, F: Matrices) -> Matrices:
         """Returns the Kirchhoff stress of deformation gradients."""
+        _check_size(self, F, self.dim)
         U, sigma, V = ops.svd(F, rotations=True)
         values = self.scale * self.values.to(F.dtype)
         stress = self._spline(values[0], sigma)
@@ -80,7 +88,7 @@ class StretchSplines(nn.Module):
                 stress = stress + self._spline(values[1], sigma * other) * other
         rest = others[0] if self.dim == 2 else others[0] * others[1]
         stress = stress + self._spline(values[-1], whole) * rest
-        return (U * stress[..., None, :]) @ V.mT @ F.mT
+        return _stress(U, stress, V, F)
 
     def _spline(self, values: Tensor, at: Tensor) -> Tensor:
         knots = self.knots.to(at.dtype)
@@ -94,3 +102,13 @@ class StretchSplines(nn.Module):
         a, b, p, q = values[i], values[i + 1], slopes[i] * width, slopes[i + 1] * width
         inside = a + t * (p + t * (3 * (b - a) - 2 * p - q + t * (2 * (a - b) + p + q)))
         return inside + (free - t) * torch.where(free > 1, q, p)
+
+
+def _stress(U: Tensor, principal: Tensor, V: Tensor, F: Tensor) -> Tensor:
+    P = ops.small_matmul(U * principal[..., None, :], V, transpose_b=True)
+    return ops.small_matmul(P, F, transpose_b=True)
+
+
+def _check_size(law: nn.Module, F: Tensor, d: int) -> None:
+    if F.ndim < 2 or F.shape[-2:] != (d, d):
+        raise ValueError(f"{type(law).__name__}: expected F of shape (..., {d}, {d}), got {tuple(F.shape)}")

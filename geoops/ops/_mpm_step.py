@@ -53,7 +53,8 @@ def mpm_step(
     x_p' = x_p + \Delta t\, v_p'$$
 
     and x' is held `clip` cells away from the faces of the box, with no gradient where that binds. The derivative keeps
-    particles only and makes the grid again. Results have the same bits for any number of threads.
+    particles only and makes the grid again. Results have the same bits for any number of threads and in
+    every run.
 
     Args:
         x: positions in the box from 0 to cells * dx, for any number of scenes that do not see each other; d is 2 or 3.

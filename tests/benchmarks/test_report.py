@@ -12,7 +12,8 @@ ERRORS = {"outside": {"mean": 0.02, "median": 0.0195, "p95": 0.03}, "all": {"mea
 
 
 @pytest.fixture
-def report():
+def report(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     spec = importlib.util.spec_from_file_location("report", ROOT / "benchmarks" / "report.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -83,3 +83,38 @@ def geoops(place, capfd):
         return code, out, err
 
     return run
+
+
+CUBE = """
+box: {cells: [12, 12, 12], dx: 0.1, eps: 1.0e-7}
+dt: 1.0e-3
+steps: 30
+bodies:
+  - {material: jelly, shape: {lattice: [3, 3, 3]}, size: 0.3, centre: [0.6, 0.6, 0.6],
+     velocity: [0.5, -2.0, 0.2], spin: [9.0, 8.0, 7.0]}
+"""
+
+LAW = """
+seed_everything: 3
+data:
+  observed: cube.yaml
+  tests:
+    time: {scene: cube.yaml, steps: 40}
+model:
+  elastic: {class_path: geoops.models.IsotropicEnergy, init_args: {hidden: 4}}
+  plastic: {class_path: geoops.models.YieldProjection}
+  lr: {elastic: 1.0e-2, plastic: 1.0e-2}
+  weak_form: 2
+trainer:
+  max_epochs: 6
+  check_val_every_n_epoch: 3
+  accelerator: cpu
+"""
+
+
+@pytest.fixture
+def cube(place):
+    """A working folder with the scene `cube.yaml` and the recipe `law.yaml`."""
+    (place / "cube.yaml").write_text(CUBE)
+    (place / "law.yaml").write_text(LAW)
+    return place

@@ -205,6 +205,24 @@ def test_a_killed_run_resumes_bit_for_bit(geoops, place):
 
 
 @pytest.mark.slow
+def test_a_killed_fit_of_a_material_resumes_bit_for_bit(cube, geoops):
+    (cube / "killer.py").write_text(KILLER.replace("global_step", "current_epoch"))
+    (cube / "kill.yaml").write_text("trainer: {callbacks: [{class_path: killer.Kill}]}")
+    path = os.pathsep.join([environment()["PYTHONPATH"], str(cube)])
+    killed = subprocess.run(
+        command("fit", "law.yaml", "--trainer.max_epochs", 12, "--config", "kill.yaml", "--name", "killed"),
+        env=environment(PYTHONPATH=path), stderr=subprocess.PIPE, timeout=300, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    assert not Path("runs/killed/model.safetensors").exists()
+    assert geoops("fit", "law.yaml", "--trainer.max_epochs", 12, "--name", "whole")[0] == 0
+    assert geoops("fit", "law.yaml", "--trainer.max_epochs", 12, "--name", "killed", "--ckpt_path", "last")[0] == 0
+    one, two = last("whole"), last("killed")
+    for key in ("state_dict", "optimizer_states"):
+        assert same(one[key], two[key])
+
+
+@pytest.mark.slow
 def test_two_processes_follow_one_clock(place):
     """The progress bar of the first process asks for the time alone, which must not wait for the others."""
     budget = ["--trainer.max_steps", -1, "--trainer.max_time", "00:00:00:03", "--trainer.val_check_interval", 50]

@@ -23,8 +23,11 @@ def indices(bound, count, dtype):
     return torch.randint(max(bound, 1), (count,)).to(dtype)
 
 
-def both(name, *arguments, error=None, exact=False):
-    """Runs an op on CPU and emulated; both must agree, if `exact` in every bit, or both raise the same."""
+def both(name, *arguments, error=None, exact=False, scaled=False):
+    """Runs an op on CPU and emulated; both must agree, if `exact` in every bit, or both raise the same.
+
+    If `scaled`, differences are compared with the largest number of a result.
+    """
     results = []
     for space in (torch.ops.geoops, torch.ops.geoops_emulated):
         try:
@@ -41,7 +44,8 @@ def both(name, *arguments, error=None, exact=False):
     assert error is None, name
     for a, b in zip(actual, expected, strict=True):
         close = 0 if exact else {torch.bfloat16: 2e-2, torch.float16: 2e-3, torch.float32: 2e-5}.get(b.dtype, 1e-10)
-        torch.testing.assert_close(a, b, rtol=close, atol=close, equal_nan=True, msg=lambda text: f"{name}: {text}")
+        scale = float(b.nan_to_num().abs().max()) if scaled and b.numel() else 1.0
+        torch.testing.assert_close(a, b, rtol=close, atol=close * scale, equal_nan=True, msg=lambda text: f"{name}: {text}")
 
 
 SIZES = [
@@ -391,8 +395,52 @@ def nearest_facet(dtype, index):
         both("nearest_facet", x[:, :1], p, error=ValueError)
 
 
+def mpm_step(dtype, index):
+    if dtype not in (torch.float32, torch.float64) or index != torch.int64:
+        return
+    ours = torch.ops.geoops_emulated
+    for d, cells, scenes, count, bound in [
+        (2, (9, 12, 1), 2, 70, 3),
+        (2, (40, 7, 1), 1, 300, 2),
+        (3, (6, 7, 9), 2, 90, 3),
+        (3, (13, 1, 4), 3, 40, 1),
+        (2, (5, 5, 1), 2, 0, 3),
+        (3, (5, 5, 5), 0, 4, 3),
+    ]:
+        top = 0.25 * torch.tensor(cells[:d])
+        x = (torch.rand(scenes, count, d) * top).to(dtype)
+        x[:, : count // 3] = 0.25 * (x[:, : count // 3] / 0.25).round()  # on nodes, and on the faces of the box
+        v, C, F, tau = (numbers(scenes, count, *[d] * n, dtype=dtype) for n in (1, 2, 2, 2))
+        mass, volume = (torch.rand(2, scenes, count) + 0.5).to(dtype)
+        mass[:, ::7], x[:, ::14] = 0.0, torch.nan  # take no part, wherever they are
+        wall = 0b_11_01_10_11_00_01_10_01 >> 2 * scenes & 4**6 - 1
+        options = [*cells, wall, bound, 1.0, -9.8, 3.0, 0.25, 1e-2, 0.5, 1e-3]
+        inputs = [x, v, C, F, tau, mass, volume]
+        both("mpm_step", *inputs, *options, scaled=True)
+        moved = torch.ops.geoops.mpm_step(*inputs, *options)
+        back = [*(torch.randn_like(t) for t in moved), *inputs, moved[1], moved[2], *options]
+        both("mpm_step_backward", *back, scaled=True)
+        for name, arguments in (("mpm_step", [*inputs, *options]), ("mpm_step_backward", back)):
+            for a, b in zip(getattr(ours, name)(*arguments), getattr(ours, name)(*arguments), strict=True):
+                assert torch.equal(a.nan_to_num(), b.nan_to_num()), f"{name}: another order of threads, other bits"
+        both("mpm_step", x, v, C, F, tau, 0 * mass, volume, *options)  # nobody takes part
+        if x.numel() == 0:
+            continue
+        for value in (-0.01, 0.25 * max(cells) + 0.01, math.nan, math.inf):
+            bad = x.clone()
+            bad[-1, 5, 1] = bad[-1, 9, 0] = value
+            both("mpm_step", bad, *inputs[1:], *options, error=ValueError)
+            both("mpm_step_backward", *back[:4], bad, *back[5:], error=ValueError)
+        both("mpm_step", x, v.double() if dtype == torch.float32 else v.float(), *inputs[2:], *options, error=ValueError)
+        both("mpm_step", *inputs[:2], C[:, 1:], *inputs[3:], *options, error=ValueError)
+        both("mpm_step", *inputs, *[1 << 20] * 3, *options[3:], error=ValueError)
+        both("mpm_step", *inputs, 0, *options[1:], error=ValueError)
+        both("mpm_step_backward", back[0][:, 1:], *back[1:], error=ValueError)
+
+
 scatter.integers = segments.integers = True
-CASES = [edge_ops, relative_attention, scatter, segments, softmax, decompositions, strains, neighbours, fps, nearest_facet]
+CASES = [edge_ops, relative_attention, scatter, segments, softmax, decompositions, strains, neighbours, fps]
+CASES += [nearest_facet, mpm_step]
 
 if __name__ == "__main__":
     faulthandler.enable()

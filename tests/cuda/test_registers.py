@@ -13,10 +13,10 @@ ENTRY = re.compile(
     re.DOTALL,
 )
 REGISTERS = 64  # two blocks of 512, or eight of 128, fill a multiprocessor
-# Kept are a query and a sum for each channel, the corners of a facet, a query with the front of a heap, and up to four
-# matrices of 3x3 doubles, or six for derivatives of strains.
+# Kept are a query and a sum for each channel, the corners of a facet, a query with the front of a heap, up to four
+# matrices of 3x3 doubles, or six for derivatives of strains, and splines with sums over the 27 nodes of a particle.
 LARGE = {"attend_tiles": 168, "find_facets": 104, "find_neighbours": 72, "StrainBackward": 168, "Strain": 128, "Features": 128}
-LARGE |= {"each_matrix": 104}
+LARGE |= {"each_matrix": 104, "AddToX": 176, "Move": 168, "Return": 136, "to_nodes": 72}
 
 
 @pytest.mark.skipif(not LOGS, reason="the CUDA library has not been compiled here")

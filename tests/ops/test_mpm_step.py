@@ -104,8 +104,8 @@ def test_scenes_do_not_see_each_other_and_order_does_not_matter(d):
         torch.testing.assert_close(a[1][order], b, rtol=1e-12, atol=1e-12)
 
 
-def test_the_same_bits_for_any_number_of_threads(dtype):
-    inputs = state(3, count=5000, dtype=dtype)
+def test_the_same_bits_for_any_number_of_threads_and_in_every_run(dtype, device):
+    inputs = state(3, count=5000, dtype=dtype, device=device)
     grads = [torch.randn_like(t) for t in inputs[:4]]
     results = []
     threads = torch.get_num_threads()

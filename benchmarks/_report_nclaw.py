@@ -1,0 +1,80 @@
+"""Tables of the materials that were learned from motions."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+Table = Callable[[Iterable[str], Iterable[Iterable[object]]], str]
+
+MATERIALS = ("jelly", "plasticine", "sand", "water")
+#: Laws in the files, and what readers see.
+LAWS = {
+    "structured": "structured: learned energy and yield set",
+    "faithful": "networks of NCLaw",
+    "sysid": "`sys-id`: true formula, unknown constants",
+    "labelled": "`labeled`: networks that see true stresses",
+    "neural": "`neural`: network of principal stretches",
+    "spline": "`spline`: splines of principal stretches",
+    "plain": "networks of NCLaw that see F - 1",
+    "polar": "networks of NCLaw that see S - 1",
+    "invariant": "networks of NCLaw that see three invariants",
+}
+#: Mean squared errors of the paper's Tables 1 and 2, as a third party reports them: reconstruction, time, velocity.
+PUBLISHED = {
+    "jelly": (2.4e-4, 9.8e-4, 2.4e-4),
+    "plasticine": (6.5e-5, 1.4e-4, 4.6e-5),
+    "sand": (2.6e-5, 4.2e-5, 6.5e-5),
+    "water": (2.0e-5, 3.5e-4, 1.9e-5),
+}
+TESTS = ("reconstruction", "time", "velocity", "geometry", "boundary", "two materials")
+
+
+def errors(record: dict[str, Any]) -> dict[str, float]:
+    """Returns the errors of a run by test; that of velocities is the mean over the throws."""
+    found = {name.removeprefix("test/"): value for name, value in record["results"]["errors"].items()}
+    throws = [value for name, value in found.items() if name.startswith("velocity-")]
+    return found | ({"velocity": fmean(throws)} if throws else {})
+
+
+def runs(results: Path, material: str, law: str) -> list[dict[str, Any]]:
+    """Returns the records of a law, by seed."""
+    paths = sorted((results / "nclaw").glob(f"{material}-{law}-*.json"))
+    return [json.loads(path.read_text()) for path in paths]
+
+
+def materials(results: Path, table: Table, tests: Iterable[str] = TESTS, laws: Iterable[str] = tuple(LAWS)) -> str:
+    """Returns errors by materials, laws and tests."""
+    tests, rows = list(tests), []
+    for material in MATERIALS:
+        found = {law: runs(results, material, law) for law in laws}
+        if not any(found.values()):
+            continue
+        published = dict(zip(("reconstruction", "time", "velocity"), PUBLISHED[material], strict=True))
+        rows.append([f"**{material}**, published", *(f"{published[t]:.1e}" if t in published else "" for t in tests)])
+        rows += [[LAWS[law], *(_cell([errors(r) for r in records], t) for t in tests)] for law, records in found.items() if records]
+    if not rows:
+        return ""
+    words = (
+        "Mean squared error of positions (unofficial reproduction; where there are several seeds: mean, least to largest). "
+        "Published values are those of the paper, as reported by a third party."
+    )
+    return f"{words}\n\n{table(['material, law', *tests], rows)}"
+
+
+def training(results: Path, table: Table) -> str:
+    """Returns how long trainings took."""
+    rows = []
+    for path in sorted((results / "nclaw").glob("*-*-*.json")):
+        facts = json.loads(path.read_text())["results"]["training"]
+        rows.append([f"`{path.name}`", facts["seed"], facts["steps"], facts["threads"], f"{facts['seconds'] / 60:.1f}"])
+    return table(["file in `benchmarks/results/nclaw`", "seed", "steps", "threads", "minutes"], rows) if rows else ""
+
+
+def _cell(found: list[dict[str, float]], test: str) -> str:
+    values = [f[test] for f in found if test in f]
+    if not values:
+        return ""
+    mean = f"{fmean(values):.1e}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.1e} to {max(values):.1e})"
