@@ -51,6 +51,8 @@ class MaterialFit(Fit):
         weak_batch: frames in a step of the weak form.
         labelled: epochs that see stresses and return maps of the material of this motion.
         velocity_weight: weight of the squared error of velocities beside that of positions, in seconds squared.
+        relax: share, in units of the learning rate, by which laws that can `relax` go back in every step to the simplest law
+            (no network, no yield), as decoupled weight decay does, in the second half of a phase; what the motion holds stays.
         position_only: only positions of the motion count as observed; restarts take velocities from differences and
             deformations from the law that is learned.
         states_per_pass: most states of particles that a backward pass keeps.
@@ -83,6 +85,7 @@ class MaterialFit(Fit):
         weak_batch: int = 8,
         labelled: int = 0,
         velocity_weight: float = 0.0,
+        relax: float = 3.0,
         position_only: bool = False,
         states_per_pass: int = 200_000,
     ):
@@ -107,6 +110,7 @@ class MaterialFit(Fit):
         self._betas, self._clip, self._restarts, self._restart_lr = betas, clip, restarts, restart_lr
         self._weak_form, self._weak_frames, self._weak_batch, self._labelled = weak_form, weak_frames, weak_batch, labelled
         self._velocity_weight, self._position_only, self._states_per_pass = velocity_weight, position_only, states_per_pass
+        self._relax = relax
         self._loss = math.nan
         self._motion: Trajectory | None = None
 
@@ -125,7 +129,10 @@ class MaterialFit(Fit):
 
     def configure_optimizers(self) -> Optimizer:
         """Builds Adam with a group for each parameter."""
-        groups = [{"params": [self.material.get_parameter(n)], "lr": lr, "rate": lr} for n, lr in self._rates.items()]
+        groups = [
+            {"params": [self.material.get_parameter(name)], "lr": lr, "rate": lr, "role": name.partition(".")[0]}
+            for name, lr in self._rates.items()
+        ]
         return Adam(groups, betas=self._betas)
 
     # Training
@@ -215,7 +222,7 @@ class MaterialFit(Fit):
         return total
 
     def _begin(self, share: float, scale: float = 1.0) -> Any:
-        optimizer = self.optimizers()
+        optimizer, self._late = self.optimizers(), share > 0.5
         for group in optimizer.param_groups:
             group["lr"] = scale * group["rate"] * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
         optimizer.zero_grad()
@@ -227,6 +234,10 @@ class MaterialFit(Fit):
             if self._clip is not None and parameters:
                 nn.utils.clip_grad_norm_(parameters, self._clip, error_if_nonfinite=math.isfinite(loss))
         optimizer.step()
+        for role in ("elastic", "plastic"):
+            law, rates = getattr(self.material, role), [group["lr"] for group in optimizer.param_groups if group["role"] == role]
+            if hasattr(law, "relax") and rates:
+                law.relax(self._relax * min(rates) * self._late)
 
     # Evaluation
 

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from geoops.ops import small_matmul
 from geoops.physics import MPM, Particles, to_nodes
 
 from ._restarts import at
@@ -45,7 +46,9 @@ def weak_form_loss(
     *,
     deformation: bool,
 ) -> Float[Tensor, ""]:
-    """Returns the mean square of the weak residual, and of the error of F where F was observed, in units of their changes.
+    """Returns the mean square of the weak residual, and that of F F^T where F was observed, in units of their changes.
+
+    What F F^T leaves out is a rotation of the material before its deformation, which isotropic materials do not know.
 
     Args:
         mpm: simulator with the law that is learned.
@@ -61,6 +64,6 @@ def weak_form_loss(
     change = to_nodes(states.x[frame], observed.v[frame + 1] - observed.v[frame], observed.mass, mpm.box)
     loss = left.square().sum() / len(begin) / (change.square().sum() / len(frame)).clamp_min(1e-30)
     if deformation:
-        step = (observed.F[frame + 1] - observed.F[frame]).square().sum().clamp_min(1e-30)
-        loss = loss + (state.F - observed.F[frame + 1]).square().sum() / step
+        before, after, found = (small_matmul(F, F, transpose_b=True) for F in (observed.F[frame], observed.F[frame + 1], state.F))
+        loss = loss + (found - after).square().sum() / (after - before).square().sum().clamp_min(1e-30)
     return loss

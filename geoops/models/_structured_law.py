@@ -10,6 +10,8 @@ from geoops import ops
 
 Matrices = Float[Tensor, "*batch d d"]
 
+LEAST_EXPONENT = 1e-3  # smaller ones count as it: the logarithmic strain to 1e-3 of itself
+
 #: Compressions -tr(strain) between which the yield length is linear.
 KNOTS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3)
 
@@ -18,27 +20,34 @@ KNOTS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3)
 class IsotropicEnergy(nn.Module):
     r"""A stress law from a learned energy of the invariants of the logarithmic strain.
 
-    $$\psi = \mu\,i_2 + \tfrac{\kappa}{2} i_1^2 + (\mu + \kappa)\,s^2 \left(N(z) - N(0) - z_1\,\partial_1 N(0)\right), \qquad
+    $$\psi = \mu\,|E_m|^2 + \tfrac{\lambda}{2}\,e_n^2 + (\mu + \lambda)\,s^2
+    \left(N(z) - N(0) - z_1\,\partial_1 N(0)\right), \qquad
+    E_m = \frac{\exp(m h) - 1}{m}, \quad e_n = \frac{\exp(n\,\mathrm{tr}\,h) - 1}{n}, \qquad
     z = \left(\frac{i_1}{s}, \frac{i_2}{s^2}, \frac{i_3}{s^3}\right)$$
-    $$\tau = \frac{\partial\psi}{\partial i_1}\,1 + 2\,\frac{\partial\psi}{\partial i_2}\,e
-    + \frac{\partial\psi}{\partial i_3}\,\mathrm{dev}(e^2)$$
+    $$\tau = 2 \mu\,E_m \exp(m h) + \lambda\,e_n \exp(n\,\mathrm{tr}\,h)\,1
+    + (\mu + \lambda)\,s^2 \left(\left(\tfrac{\partial N}{\partial i_1} - \tfrac{\partial N}{\partial i_1}(0)\right) 1
+    + 2\,\tfrac{\partial N}{\partial i_2}\,e + \tfrac{\partial N}{\partial i_3}\,\mathrm{dev}(e^2)\right)$$
 
     with the strain $h = \tfrac12 \log F F^T$, its deviator e, and $i_1 = \mathrm{tr}\,h$, $i_2 = |e|^2$, $i_3 = \det e$ (three
-    dimensions only). N is a network with two hidden layers; $\mu$ and $\kappa$ are learned too, as logarithms, so that
-    outputs have the scale of the material. By construction the stress is symmetric, derives from an energy, is isotropic,
-    turns with the material and vanishes at rest, so angular momentum is conserved.
+    dimensions only). The first two terms are quadratic in strains of Seth and Hill, whose exponents m and n are learned like
+    the moduli; they carry what is extrapolated. N is a network with two hidden layers for what they leave. Moduli are learned
+    as logarithms, so that outputs have the scale of the material. By construction the stress is symmetric, derives from an
+    energy, is isotropic, turns with the material and vanishes at rest, so angular momentum is conserved.
 
     Args:
         dim: 2 or 3.
         hidden: width of the two hidden layers.
         modulus: first guess of both moduli, in the unit of stress.
+        exponent: first guess of both exponents.
         strain: s, a typical strain.
 
     Raises:
         ValueError: matrices are of another size, or a constant is out of range.
+
+    Source of the strains: Hill 1968, "On constitutive inequalities for simple materials".
     """
 
-    def __init__(self, dim: int = 3, hidden: int = 32, modulus: float = 1e5, strain: float = 0.1):
+    def __init__(self, dim: int = 3, hidden: int = 32, modulus: float = 1e5, exponent: float = 0.5, strain: float = 0.1):
         super().__init__()
         if dim not in (2, 3):
             raise ValueError(f"IsotropicEnergy: expected dim of 2 or 3, got {dim}")
@@ -46,6 +55,7 @@ class IsotropicEnergy(nn.Module):
             raise ValueError(f"IsotropicEnergy: expected modulus > 0 and strain > 0, got {modulus} and {strain}")
         self.dim, self.hidden, self.strain = dim, hidden, strain
         self.log_moduli = nn.Parameter(torch.full((2,), modulus).log())
+        self.exponents = nn.Parameter(torch.full((2,), exponent))
         self.first, self.second = nn.Linear(dim, hidden), nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, 1, bias=False)
         nn.init.normal_(self.last.weight, std=1e-2 / hidden**0.5)
@@ -54,32 +64,51 @@ class IsotropicEnergy(nn.Module):
         """Returns the Kirchhoff stress of deformation gradients."""
         if F.ndim < 2 or F.shape[-2:] != (self.dim, self.dim):
             raise ValueError(f"IsotropicEnergy: expected F of shape (..., {self.dim}, {self.dim}), got {tuple(F.shape)}")
-        mu, kappa = self.log_moduli.to(F.dtype).exp()
-        z, e, square = self._invariants(F)
+        mu, lam = self.log_moduli.to(F.dtype).exp()
+        h = ops.log_strain(F)
+        E, grown, e_n, volume = self._strains(h)
+        z, e, square = self._invariants(h)
         slopes = self._slopes(torch.cat([z.reshape(-1, self.dim), z.new_zeros(1, self.dim)]))  # the last is that at rest
-        n = (mu + kappa) * slopes[:-1].view(z.shape)
-        pressure = kappa * z[..., 0] + n[..., 0] - (mu + kappa) * slopes[-1, 0]
-        tau = 2 * (mu + n[..., 1, None, None]) * e
+        n = (mu + lam) * self.strain * slopes[:-1].view(z.shape)
+        pressure = lam * e_n * volume + n[..., 0] - (mu + lam) * self.strain * slopes[-1, 0]
+        tau = 2 * (mu * ops.small_matmul(E, grown) + n[..., 1, None, None] * e)
         if self.dim == 3:
             pressure = pressure - n[..., 2] * z[..., 1] / 3  # dev(e^2) = e^2 - |e|^2 / 3
             tau = tau + n[..., 2, None, None] * square
-        return self.strain * (tau + _isotropic(pressure, F))
+        return tau + _isotropic(pressure, F)
 
     def energy(self, F: Matrices) -> Float[Tensor, "*batch"]:
         r"""Returns the energy $\psi(F)$ per undeformed volume."""
-        mu, kappa = self.log_moduli.to(F.dtype).exp()
-        z, rest = self._invariants(F)[0], F.new_zeros(1, self.dim)
+        mu, lam = self.log_moduli.to(F.dtype).exp()
+        h, rest = ops.log_strain(F), F.new_zeros(1, self.dim)
+        E, _, e_n, _ = self._strains(h)
+        z = self._invariants(h)[0]
         net = self._net(z) - self._net(rest[0]) - z[..., 0] * self._slopes(rest)[0, 0]
-        return self.strain**2 * (mu * z[..., 1] + kappa / 2 * z[..., 0].square() + (mu + kappa) * net)
+        return mu * E.square().sum((-2, -1)) + lam / 2 * e_n.square() + (mu + lam) * self.strain**2 * net
 
     def wave_speed(self, density: float) -> float:
-        r"""Returns the speed of pressure waves at rest, $\sqrt{(\kappa + \frac{2 (d - 1)}{d} \mu)/\rho}$."""
-        mu, kappa = (float(m) for m in self.log_moduli.detach().exp())
-        return ((kappa + 2 * (self.dim - 1) / self.dim * mu) / density) ** 0.5
+        r"""Returns the speed of pressure waves of the first two terms at rest, $\sqrt{(\lambda + 2 \mu)/\rho}$."""
+        mu, lam = (float(m) for m in self.log_moduli.detach().exp())
+        return ((lam + 2 * mu) / density) ** 0.5
 
-    def _invariants(self, F: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    @torch.no_grad()
+    def relax(self, share: float) -> None:
+        """Takes a share of what the network says away, which a training takes back where the motion wants it."""
+        self.last.weight *= 1 - share
+
+    def _strains(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns E_m and exp(m h), e_n and exp(n tr h); in double precision on the way, as small exponents cancel digits."""
+        m, n = torch.where(self.exponents.abs() < LEAST_EXPONENT, LEAST_EXPONENT, self.exponents).double()
+        wide = h.double()
+        one = torch.eye(self.dim, dtype=wide.dtype, device=h.device)
+        grown = ops.exp_strain(m * wide, one.expand(wide.shape))
+        t = n * wide.diagonal(dim1=-2, dim2=-1).sum(-1)
+        found = ((grown - one) / m, grown, torch.expm1(t) / n, torch.exp(t))
+        return tuple(x.to(h.dtype) for x in found)
+
+    def _invariants(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns z, and of the strain in units of s the deviator and (in three dimensions) its square."""
-        i1, e = _split(ops.log_strain(F) / self.strain)
+        i1, e = _split(h / self.strain)
         invariants, square = [i1, e.square().sum((-2, -1))], e
         if self.dim == 3:
             square = ops.small_matmul(e, e)
@@ -131,6 +160,11 @@ class YieldProjection(nn.Module):
         self.root = nn.Parameter(torch.tensor([start, *[slope] * len(KNOTS)]).sqrt())
         self.forgets = nn.Parameter(torch.tensor(0.5))
         self.register_buffer("knots", torch.tensor([*KNOTS, float("inf")]), persistent=False)
+
+    @torch.no_grad()
+    def relax(self, share: float) -> None:
+        """Raises the yield length at rest by twice a share, which a training takes back where the motion yields."""
+        self.root[0] *= 1 + share
 
     def length(self, t: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Returns the yield length of traces of the strain."""
