@@ -92,6 +92,9 @@ class MPM(nn.Module):
         return next(self.steps(particles, count, count), particles) if count else particles
 
     def _check_finite(self, particles: Particles, step: int, places: Tensor | None) -> None:
+        total = particles.x.detach().sum() + particles.F.detach().sum()
+        if torch.isfinite(total):  # one number to look at instead of all
+            return
         bad = (~(particles.x.isfinite().all(-1) & particles.F.isfinite().all(-1).all(-1))).nonzero()
         if len(bad):
             *scene, particle = bad[0].tolist()
