@@ -82,6 +82,17 @@ def test_a_law_whose_network_is_silent_is_that_of_hencky(d):
 
 
 @pytest.mark.parametrize("d", [2, 3])
+def test_pressure_waves_are_those_of_the_stress_at_rest(d):
+    law, one = trained(d).float(), torch.eye(d, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(law(one)[0, 0], one)
+    assert law.wave_speed(1e3) == pytest.approx((slope[0, 0].item() / 1e3) ** 0.5, rel=1e-6)
+    with torch.inference_mode():
+        assert law.wave_speed(4e3) == pytest.approx(law.wave_speed(1e3) / 2)
+    torch.nn.init.constant_(law.log_moduli, -math.inf)
+    assert law.wave_speed(1e3) == 0
+
+
+@pytest.mark.parametrize("d", [2, 3])
 def test_angular_momentum_of_a_tumbling_body(d):
     box = Box((40,) * d, 0.05, gravity=(0.0,) * d, walls="open")
     axis = torch.linspace(-0.25, 0.25, 9, dtype=torch.float64)
