@@ -5,7 +5,7 @@ VENV ?= .venv
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= 2
-BENCHES ?= scatter neighbours small_dense edge_sum growth relative_attention large
+BENCHES ?= scatter neighbours small_dense edge_sum growth relative_attention large mpm
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet

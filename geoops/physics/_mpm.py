@@ -66,7 +66,7 @@ class MPM(nn.Module):
         """Yields the state after each `every` of `count` steps.
 
         Under `torch.no_grad()` more than 10,000 particles of one scene are sorted by blocks of the grid now and then, which
-        makes steps several times faster. The states have the order of the particles given.
+        makes steps up to three times as fast. The states have the order of the particles given.
 
         Raises:
             ValueError: no particles, a value of the start is NaN, or a particle is too close to a face of the box or
@@ -92,6 +92,9 @@ class MPM(nn.Module):
         return next(self.steps(particles, count, count), particles) if count else particles
 
     def _check_finite(self, particles: Particles, step: int, places: Tensor | None) -> None:
+        total = particles.x.detach().sum() + particles.F.detach().sum()
+        if torch.isfinite(total):  # one number to look at instead of all
+            return
         bad = (~(particles.x.isfinite().all(-1) & particles.F.isfinite().all(-1).all(-1))).nonzero()
         if len(bad):
             *scene, particle = bad[0].tolist()

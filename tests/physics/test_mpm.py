@@ -157,6 +157,8 @@ def test_errors(unchecked):
     nan = lambda F: F * torch.nan  # noqa: E731
     with pytest.raises(FloatingPointError, match="after step 1 particle 0 "):
         MPM(BOX, 5e-4, nan).run(cube(torch.float32), 3)
+    large = lambda F: torch.full_like(F, 3e38)  # noqa: E731 - finite, though their sum is not
+    assert MPM(BOX, 5e-4, torch.zeros_like, large).run(cube(torch.float32), 1).F.isfinite().all()
 
 
 def test_the_start_is_checked(unchecked):
