@@ -1,5 +1,6 @@
-"""Trained surrogates at work: load, predict on meshes, measure super-resolution; simulations of scenes."""
+"""Trained surrogates at work: load, predict on meshes, measure super-resolution; simulations of scenes and pictures of them."""
 
+from ._animate import animate as animate
 from ._files import predict as predict
 from ._load import checkpoint_names as checkpoint_names
 from ._load import find_checkpoint as find_checkpoint

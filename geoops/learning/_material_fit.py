@@ -200,7 +200,7 @@ class MaterialFit(Fit):
         for i in range(WEAK_STEPS):
             optimizer = self._begin(share + i / WEAK_STEPS / self._weak_form)
             begin = torch.randint(last + 1, (self._weak_batch // frames,), generator=draw)
-            loss = weak_form_loss(mpm, states, motion.frames, begin, frames, every, deformation=not self._position_only)
+            loss = weak_form_loss(mpm, states, states, begin, frames, every, deformation=not self._position_only)
             self.manual_backward(loss)
             total += float(loss.detach()) / WEAK_STEPS
             self._step(optimizer, total)

@@ -91,4 +91,6 @@ def _scene(file: str | Path, field: str | None, other: str | Path | None, other_
 
 
 def _read(path: str | Path):
+    if Path(path).suffix.lower() == ".vtkhdf":
+        raise ValueError(f"{path} is the trajectory of a simulation; draw it with `geoops animate {path} -o FILE.html`")
     return io.read(Path(path))

@@ -74,6 +74,7 @@ def yield_surface(
             *(c.numpy() for c in _plane(strain)), s=5, color="#d55e00", linewidths=0, zorder=3, label="where states arrive"
         )
         axes.set(title=name, xlabel=r"tr $\epsilon$", xlim=(-reach, reach), ylim=(-0.02 * reach, reach))
+        axes.locator_params(axis="x", nbins=4)
     panels[0].set_ylabel(r"|dev $\epsilon$|")
     panels[0].legend(loc="upper right", frameon=True, fontsize=8)
     figure.colorbar(shades, ax=panels, label=r"distance in $\epsilon$")

@@ -103,6 +103,20 @@ def test_observables(data, options):
     assert math.isfinite(fit.history[-1]["train_loss"])
 
 
+def test_position_only_sees_nothing_but_positions_after_the_first_frame(data):
+    losses = []
+    for unseen in (1.0, math.nan):
+        motion, fit = data(), structured(position_only=True, weak_form=2)
+        for name in ("v", "C", "F"):
+            getattr(motion.observed.frames, name)[1:] *= unseen
+        fit.validation_step = lambda *_: None
+        fit.on_validation_epoch_end = lambda: None
+        run(fit, motion, 4)
+        losses.append(fit._loss)
+        assert math.isfinite(losses[-1])
+    assert losses[0] == losses[1]
+
+
 def test_labels_of_the_true_material(data):
     fit = faithful(labelled=2)
     trainer = run(fit, data("plasticine"), 2)

@@ -41,6 +41,11 @@ def test_a_missing_file_is_named(tmp_path):
         view(tmp_path / "absent.vtu", "heat", png=tmp_path / "e.png")
 
 
+def test_trajectories_have_a_command_of_their_own():
+    with pytest.raises(ValueError, match=r"jelly\.vtkhdf is the trajectory.*geoops animate jelly\.vtkhdf"):
+        view("jelly.vtkhdf", png="jelly.png")
+
+
 def test_bad_names_of_outputs_are_refused_before_reading(tmp_path):
     with pytest.raises(ValueError, match=r"--png needs.*\.png; got picture\.gif"):
         view(tmp_path / "absent.vtu", "heat", png="picture.gif")
