@@ -18,6 +18,8 @@ from pathlib import Path
 from _record import RESULTS, ROOT, Record
 from rich.console import Console
 
+from geoops.learning import read_material
+
 MATERIALS = ("jelly", "plasticine", "sand", "water")
 LAWS = ("structured", "faithful", "neural", "sysid", "labelled", "spline", "plain", "polar", "invariant")
 RUNS = Path("build/nclaw")
@@ -64,6 +66,8 @@ def train(material: str, law: str, seed: int, install: bool) -> None:
             raise RuntimeError(f"{name} failed; its last words:\n{log.read_text()[-2000:]}")
         metrics = json.loads((ROOT / RUNS / name / "metrics.json").read_text())
         record["material"], record["law"] = material, law
+        found = read_material(ROOT / RUNS / name / "model.safetensors").named_parameters()
+        record["constants"] = {key: value.item() for key, value in found if value.numel() == 1}
         record["training"], record["history"], record["errors"] = (metrics[key] for key in ("training", "history", "results"))
     console.print(f"{name}: reconstruction {metrics['results']['reconstruction']:.2e}")
     if install and seed == 0:
