@@ -12,7 +12,8 @@ MATERIALS = ("jelly", "plasticine", "sand", "water")
 #: Laws in the files, and what readers see.
 LAWS = {
     "structured": "structured: learned energy and yield set",
-    "faithful": "networks of NCLaw",
+    "faithful": "networks of NCLaw, published schedule",
+    "warm": "networks of NCLaw, weak form first",
     "sysid": "`sys-id`: true formula, unknown constants",
     "labelled": "`labeled`: networks that see true stresses",
     "neural": "`neural`: network of principal stretches",

@@ -21,7 +21,7 @@ from rich.console import Console
 from geoops.learning import read_material
 
 MATERIALS = ("jelly", "plasticine", "sand", "water")
-LAWS = ("structured", "faithful", "neural", "sysid", "labelled", "spline", "plain", "polar", "invariant")
+LAWS = ("structured", "faithful", "warm", "neural", "sysid", "labelled", "spline", "plain", "polar", "invariant")
 RUNS = Path("build/nclaw")
 console = Console(stderr=True)
 

@@ -412,7 +412,7 @@ def short(results: Path) -> str:
     """Returns what the README shows."""
     records = load(results / "unit_cell")
     kernels = "\n\n".join(filter(None, [scatter(results), searches(results)]))
-    laws = materials(results, table, ("reconstruction", "time", "velocity"), ("faithful", "structured"))
+    laws = materials(results, table, ("reconstruction", "time", "velocity"), ("faithful", "warm", "structured"))
     parts = [
         comparison(records),
         default(records),
