@@ -29,6 +29,17 @@ PUBLISHED = {
     "sand": (2.6e-5, 4.2e-5, 6.5e-5),
     "water": (2.0e-5, 3.5e-4, 1.9e-5),
 }
+PICTURES = """\
+Pictures of the packaged laws, made by `docs/make_material_images.py`: errors over twice the time that was seen, and stresses
+of jelly, shaded where that motion has strains.
+
+![Errors of positions over time](images/nclaw_error.png)
+
+![Stress against stretch](images/nclaw_stress.png)
+
+Where return maps take states of the plane of volume change and distortion.
+
+![Yield surfaces](images/nclaw_yield.png)"""
 TESTS = ("reconstruction", "time", "velocity", "geometry", "boundary", "two materials")
 
 

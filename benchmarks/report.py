@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from _report_nclaw import materials, training
+from _report_nclaw import PICTURES, materials, training
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -433,7 +433,7 @@ def full(results: Path) -> str:
         "The packaged model": default(records),
         "Super-resolution": "\n\n".join(filter(None, [resolution(records, ("outside", "all")), label_error(records)])),
         "Speed and memory": speed(records),
-        "Materials from motions": "\n\n".join(filter(None, [materials(results, table), training(results, table)])),
+        "Materials from motions": "\n\n".join(filter(None, [materials(results, table), PICTURES, training(results, table)])),
         "Native ops": ops(results),
         "Files": provenance(records),
     }

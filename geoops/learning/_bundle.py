@@ -135,6 +135,8 @@ def read_bundle(path: str | Path, network_class: type[Network] | None = None) ->
     from safetensors.torch import load_file
 
     meta = read_meta(path)
+    if "network" not in meta:
+        raise ValueError(f"{path} holds a material, not a network: geoops.learning.read_material reads it")
     cls = network_class or find_network(meta["network"], str(path))
     if cls.__name__ != meta["network"]:
         raise ValueError(f"{path} holds a {meta['network']}, not a {cls.__name__}")

@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from geoops.data import MotionData, MotionTest
-from geoops.learning import MaterialFit, read_material
+from geoops.learning import MaterialFit, read_bundle, read_material
 from geoops.models import IsotropicEnergy, NCLawElastic, NCLawPlastic, YieldProjection
 
 pytestmark = [
@@ -176,6 +176,8 @@ def test_materials_come_back_from_their_files(make, tmp_path):
     assert torch.equal(found.elastic(F), fit.material.elastic(F))
     assert torch.equal(found.plastic(F), fit.material.plastic(F))
     assert path.stat().st_size < 100_000
+    with pytest.raises(ValueError, match=r"holds a material, not a network: geoops.learning.read_material"):
+        read_bundle(path)
 
 
 def test_bad_input(unchecked, data, tmp_path):
