@@ -40,6 +40,11 @@ of jelly, shaded where that motion has strains.
 Where return maps take states of the plane of volume change and distortion.
 
 ![Yield surfaces](images/nclaw_yield.png)"""
+KNOT = """\
+The learned jelly in a shape that was not seen, given as a mesh (`benchmarks/nclaw_unseen.py`): truth, learned law and the law
+before it learned, coloured by their distance from the truth.
+
+![A knot of jelly](images/nclaw_knot.gif)"""
 TESTS = ("reconstruction", "time", "velocity", "geometry", "boundary", "two materials")
 
 
@@ -73,6 +78,17 @@ def materials(results: Path, table: Table, tests: Iterable[str] = TESTS, laws: I
         "Published values are those of the paper, as reported by a third party."
     )
     return f"{words}\n\n{table(['material, law', *tests], rows)}"
+
+
+def unseen(results: Path, table: Table) -> str:
+    """Returns errors on the shape that is given as a mesh."""
+    path = results / "nclaw_unseen.json"
+    if not path.is_file():
+        return ""
+    found = json.loads(path.read_text())["results"]
+    rows = [[name, f"{value:.1e}"] for name, value in found["position_mse"].items()]
+    size = f"{found['particles']:,} particles, {found['steps']:,} steps"
+    return f"{KNOT}\n\n{table([size, 'position MSE'], rows)}"
 
 
 def training(results: Path, table: Table) -> str:

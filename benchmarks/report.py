@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from _report_nclaw import PICTURES, materials, training
+from _report_nclaw import PICTURES, materials, training, unseen
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -408,6 +408,12 @@ def provenance(records: Mapping[str, Record]) -> str:
     return table(["file in `benchmarks/results/unit_cell`", "seed", "steps", "seconds", "date"], rows) if rows else ""
 
 
+def learned(results: Path) -> str:
+    """Returns tables and pictures of materials that were learned from motions."""
+    errors = materials(results, table)
+    return errors and "\n\n".join(filter(None, [errors, PICTURES, unseen(results, table), training(results, table)]))
+
+
 def short(results: Path) -> str:
     """Returns what the README shows."""
     records = load(results / "unit_cell")
@@ -433,7 +439,7 @@ def full(results: Path) -> str:
         "The packaged model": default(records),
         "Super-resolution": "\n\n".join(filter(None, [resolution(records, ("outside", "all")), label_error(records)])),
         "Speed and memory": speed(records),
-        "Materials from motions": "\n\n".join(filter(None, [materials(results, table), PICTURES, training(results, table)])),
+        "Materials from motions": learned(results),
         "Native ops": ops(results),
         "Files": provenance(records),
     }
