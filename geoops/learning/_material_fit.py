@@ -162,7 +162,9 @@ class MaterialFit(Fit):
         advice = "lower the learning rates, or shorten `restarts`"
         try:
             loss = run(share, draw)
-        except RuntimeError as error:  # norms of gradients
+        except RuntimeError as error:
+            if "norm" not in str(error):  # of gradients that are not finite
+                raise
             raise FloatingPointError(f"epoch {epoch}: {error}; {advice}") from error
         except ValueError as error:
             if "outside the box" not in str(error):
