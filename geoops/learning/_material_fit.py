@@ -119,9 +119,10 @@ class MaterialFit(Fit):
     @property
     def motion(self) -> Trajectory:
         """The observed motion."""
-        if self._motion is None:
-            self._motion = self.trainer.datamodule.observed.to(self.device)
-        return self._motion
+        motion = self._motion
+        if motion is None:
+            motion = self._motion = self.trainer.datamodule.observed.to(self.device)
+        return motion
 
     def simulator(self, of: Trajectory) -> MPM:
         """Returns the simulator of a motion with the law that is learned for all particles."""

@@ -107,8 +107,8 @@ class IsotropicEnergy(nn.Module):
         one = torch.eye(self.dim, dtype=wide.dtype, device=h.device)
         grown = ops.exp_strain(m * wide, one.expand(wide.shape))
         t = n * wide.diagonal(dim1=-2, dim2=-1).sum(-1)
-        found = ((grown - one) / m, grown, torch.expm1(t) / n, torch.exp(t))
-        return tuple(x.to(h.dtype) for x in found)
+        kind = h.dtype
+        return ((grown - one) / m).to(kind), grown.to(kind), (torch.expm1(t) / n).to(kind), torch.exp(t).to(kind)
 
     def _invariants(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Returns z, and of the strain in units of s the deviator and (in three dimensions) its square."""
