@@ -91,6 +91,29 @@ def unseen(results: Path, table: Table) -> str:
     return f"{KNOT}\n\n{table([size, 'position MSE'], rows)}"
 
 
+def simulator(results: Path, table: Table) -> str:
+    """Returns what a step of the simulator costs."""
+    path = results / "mpm.json"
+    if not path.is_file():
+        return ""
+    found = json.loads(path.read_text())["results"]
+    cells: dict[tuple[str, str, str], dict[str, float]] = {}
+    for row in found["rows"]:
+        key = (row["law"], f"{row['particles']:,}", row["dtype"])
+        cells.setdefault(key, {})[row["pass"]] = row["cpu_ms"]
+    rows = [
+        [law, size, kind, *(f"{times[p]:.2f}" for p in ("forward", "forward and backward"))]
+        for (law, size, kind), times in cells.items()
+    ]
+    (plane, *_), growth = found["plane"], found["growth"]
+    words = (
+        f"In the plane, {plane['particles']:,} particles of jelly: {plane['million_particle_steps_per_s']:.1f} million particle-steps/s "
+        f"on one core. Time grows from 1,000 to {growth['rows'][-1]['particles']:,} particles with slope {growth['slope']:.2f}."
+    )
+    head = ["CPU ms per step, one thread", "particles", "precision", "forward", "forward and backward"]
+    return f"{table(head, rows)}\n\n{words}"
+
+
 def training(results: Path, table: Table) -> str:
     """Returns how long trainings took."""
     rows = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from _report_nclaw import PICTURES, materials, training, unseen
+from _report_nclaw import PICTURES, materials, simulator, training, unseen
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -439,6 +439,7 @@ def full(results: Path) -> str:
         "The packaged model": default(records),
         "Super-resolution": "\n\n".join(filter(None, [resolution(records, ("outside", "all")), label_error(records)])),
         "Speed and memory": speed(records),
+        "Simulator": simulator(results, table),
         "Materials from motions": learned(results),
         "Native ops": ops(results),
         "Files": provenance(records),
