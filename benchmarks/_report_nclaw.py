@@ -106,8 +106,9 @@ def simulator(results: Path, table: Table) -> str:
         for (law, size, kind), times in cells.items()
     ]
     (plane, *_), growth = found["plane"], found["growth"]
+    speed = plane["million_particle_steps_per_s"]
     words = (
-        f"In the plane, {plane['particles']:,} particles of jelly: {plane['million_particle_steps_per_s']:.1f} million particle-steps/s "
+        f"In the plane, {plane['particles']:,} particles of jelly: {speed:.1f} million particle-steps/s "
         f"on one core. Time grows from 1,000 to {growth['rows'][-1]['particles']:,} particles with slope {growth['slope']:.2f}."
     )
     head = ["CPU ms per step, one thread", "particles", "precision", "forward", "forward and backward"]
