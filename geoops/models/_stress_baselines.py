@@ -15,14 +15,15 @@ Matrices = Float[Tensor, "*batch d d"]
 class PrincipalStressNet(nn.Module):
     r"""A network from principal stretches to principal stresses, the baseline `neural` of NCLaw.
 
-    $$\tau = U\,\mathrm{diag}(\mathrm{MLP}(\sigma - 1))\,V^T F^T, \qquad F = U\,\mathrm{diag}(\sigma)\,V^T$$
+    $$\tau = U\,\mathrm{diag}(s\,\mathrm{MLP}(\sigma - 1))\,V^T F^T, \qquad F = U\,\mathrm{diag}(\sigma)\,V^T$$
 
     with rotations U and V. Symmetric and isotropic but for the order of the stretches; the biases leave a stress at rest.
-    Outputs have no scale.
+    The published network has no scale s: the same laws, but its last layer has to grow to the size of stresses.
 
     Args:
         dim: 2 or 3.
         hidden: width of the two hidden layers.
+        scale: the stress s of an output of 1.
 
     Raises:
         ValueError: matrices are of another size.
@@ -30,18 +31,20 @@ class PrincipalStressNet(nn.Module):
     Source: after Wang et al. 2020, "Learning elastic constitutive material and damping models".
     """
 
-    def __init__(self, dim: int = 3, hidden: int = 6):
+    def __init__(self, dim: int = 3, hidden: int = 6, scale: float = 1e4):
         super().__init__()
         if dim not in (2, 3):
             raise ValueError(f"PrincipalStressNet: expected dim of 2 or 3, got {dim}")
-        self.dim, self.hidden = dim, hidden
+        if not scale > 0:
+            raise ValueError(f"PrincipalStressNet: expected a positive scale, got {scale}")
+        self.dim, self.hidden, self.scale = dim, hidden, scale
         self.net = nn.Sequential(nn.Linear(dim, hidden), nn.ELU(), nn.Linear(hidden, hidden), nn.ELU(), nn.Linear(hidden, dim))
 
     def forward(self, F: Matrices) -> Matrices:
         """Returns the Kirchhoff stress of deformation gradients."""
         _check_size(self, F, self.dim)
         U, sigma, V = ops.svd(F, rotations=True)
-        return _stress(U, self.net(sigma - 1), V, F)
+        return _stress(U, self.scale * self.net(sigma - 1), V, F)
 
 
 @final
