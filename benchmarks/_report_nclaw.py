@@ -14,13 +14,13 @@ LAWS = {
     "structured": "structured: learned energy and yield set",
     "faithful": "networks of NCLaw, published schedule",
     "warm": "networks of NCLaw, weak form first",
+    "plain": "the same with inputs `plain`",
+    "polar": "the same with inputs `polar`",
+    "invariant": "the same with inputs `invariant`",
     "sysid": "`sys-id`: true formula, unknown constants",
     "labelled": "`labeled`: networks that see true stresses",
-    "neural": "`neural`: network of principal stretches",
-    "spline": "`spline`: splines of principal stretches",
-    "plain": "networks of NCLaw that see F - 1",
-    "polar": "networks of NCLaw that see S - 1",
-    "invariant": "networks of NCLaw that see three invariants",
+    "neural": "`neural`: network of principal stretches, weak form first",
+    "spline": "`spline`: splines of principal stretches, weak form first",
 }
 #: Mean squared errors of the paper's Tables 1 and 2, as a third party reports them: reconstruction, time, velocity.
 PUBLISHED = {

@@ -31,14 +31,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--materials", nargs="+", choices=MATERIALS, default=MATERIALS)
     parser.add_argument("--laws", nargs="+", choices=LAWS, default=LAWS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2), help="of the structured law; all others have seed 0")
+    parser.add_argument("--seeds", nargs="+", type=int, help="0, 1 and 2 for the structured law, 0 for all others")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, each with one thread")
     parser.add_argument("--install", action="store_true", help="copy laws of seed 0 into geoops/checkpoints/nclaw")
     args = parser.parse_args()
     runs = [
         (material, law, seed)
         for law in args.laws
-        for seed in (args.seeds if law == "structured" else (0,))
+        for seed in args.seeds or ((0, 1, 2) if law == "structured" else (0,))
         for material in args.materials
     ]
     with ThreadPoolExecutor(args.jobs) as pool:
