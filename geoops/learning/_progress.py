@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from torch import Tensor
 
 from ._fit import Fit
 
@@ -26,7 +27,7 @@ class FitProgress(ProgressBar):
         self._bar: Progress | None = None
         self._task: Any = None
         self._shown = -math.inf
-        self._loss: float | None = None
+        self._loss: Tensor | None = None
         self.console = Console(stderr=True)
 
     def disable(self) -> None:
@@ -54,18 +55,17 @@ class FitProgress(ProgressBar):
         """Refreshes the bar every half second, or writes a line."""
         if not self._enabled or not isinstance(pl_module, Fit):
             return
-        elapsed = pl_module.elapsed
+        self._loss, elapsed = outputs["loss"], pl_module.elapsed  # read only where it is shown: reading waits for the device
         if elapsed - self._shown < (0.5 if self._bar else self._interval):
             return
         self._shown = elapsed
-        self._show(pl_module, outputs["loss"].item())
+        self._show(pl_module)
 
-    def _show(self, module: Fit, loss: float | None) -> None:
+    def _show(self, module: Fit) -> None:
         progress, elapsed = module.progress, module.elapsed
-        self._loss = loss if loss is not None else self._loss
         words = [f"step {module.trainer.global_step}"]
         if self._loss is not None:
-            words.append(f"loss {self._loss:.4g}")
+            words.append(f"loss {self._loss.item():.4g}")
         if module.history and (headline := module.headline(module.history[-1])):
             words.append(headline)
         words.append(_clock(elapsed))
@@ -79,12 +79,12 @@ class FitProgress(ProgressBar):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows the new validation error."""
         if self._enabled and isinstance(pl_module, Fit) and trainer.state.fn == "fit" and pl_module.history:
-            self._show(pl_module, None)
+            self._show(pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Closes the bar."""
         if self._enabled and isinstance(pl_module, Fit):
-            self._show(pl_module, None)
+            self._show(pl_module)
         self._close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

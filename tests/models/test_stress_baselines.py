@@ -49,6 +49,17 @@ def test_the_stress_of_splines_is_the_formula():
     torch.testing.assert_close(law(torch.diag(s)).diagonal(), torch.stack(want) * s)
 
 
+def test_the_scale_of_the_network():
+    torch.manual_seed(0)
+    one = PrincipalStressNet(scale=1.0).double()
+    many = PrincipalStressNet(scale=5e3).double()
+    many.load_state_dict(one.state_dict())
+    F = gradients(5, 3)
+    torch.testing.assert_close(many(F), 5e3 * one(F))
+    with pytest.raises(ValueError, match=r"expected a positive scale, got 0"):
+        PrincipalStressNet(scale=0.0)
+
+
 @pytest.mark.parametrize("kind", LAWS)
 def test_derivatives_where_stretches_differ(kind):
     law = kind().double()
