@@ -1,6 +1,5 @@
 """One form for every figure that geoops reports: what ran, where, with which versions and how long it took."""
 
-import json
 import os
 import platform
 import shlex
@@ -16,6 +15,7 @@ from typing import Any
 import torch
 
 import geoops
+from geoops.learning import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -118,10 +118,7 @@ class Record:
             "versions": versions(),
             "results": self.results,
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(record, indent=2) + "\n")
-        temporary.replace(self.path)
+        write_json(self.path, record)
 
 
 def compare_ms(*calls: Callable[[], object], repeats: int = 9) -> list[float]:

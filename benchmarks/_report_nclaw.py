@@ -1,6 +1,7 @@
 """Tables of the materials that were learned from motions."""
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import fmean
@@ -21,6 +22,7 @@ LAWS = {
     "labelled": "`labeled`: networks that see true stresses",
     "neural": "`neural`: network of principal stretches, weak form first",
     "spline": "`spline`: splines of principal stretches, weak form first",
+    "untrained": "networks of NCLaw before training",
 }
 #: Mean squared errors of the paper's Tables 1 and 2, as a third party reports them: reconstruction, time, velocity.
 PUBLISHED = {
@@ -49,8 +51,10 @@ TESTS = ("reconstruction", "time", "velocity", "geometry", "boundary", "two mate
 
 
 def errors(record: dict[str, Any]) -> dict[str, float]:
-    """Returns the errors of a run by test; that of velocities is the mean over the throws."""
-    found = {name.removeprefix("test/"): value for name, value in record["results"]["errors"].items()}
+    """Returns the errors of a run by test, infinite where it broke down; that of velocities is the mean over the throws."""
+    found = {
+        name.removeprefix("test/"): math.inf if value is None else value for name, value in record["results"]["errors"].items()
+    }
     throws = [value for name, value in found.items() if name.startswith("velocity-")]
     return found | ({"velocity": fmean(throws)} if throws else {})
 
@@ -128,5 +132,5 @@ def _cell(found: list[dict[str, float]], test: str) -> str:
     values = [f[test] for f in found if test in f]
     if not values:
         return ""
-    mean = f"{fmean(values):.1e}"
+    mean = f"{fmean(values):.1e}" if math.isfinite(fmean(values)) else "breaks down"
     return mean if len(values) == 1 else f"{mean} ({min(values):.1e} to {max(values):.1e})"

@@ -21,7 +21,10 @@ from rich.console import Console
 from geoops.learning import read_material
 
 MATERIALS = ("jelly", "plasticine", "sand", "water")
-LAWS = ("structured", "faithful", "warm", "neural", "sysid", "labelled", "spline", "plain", "polar", "invariant")
+LAWS = (
+    *("structured", "faithful", "warm", "neural", "sysid", "labelled", "spline", "plain", "polar", "invariant"),
+    "untrained",  # the control: networks as they start
+)
 RUNS = Path("build/nclaw")
 console = Console(stderr=True)
 
@@ -53,7 +56,11 @@ def train(material: str, law: str, seed: int, install: bool) -> None:
     if result.is_file():
         console.print(f"{result.relative_to(ROOT)} exists, skipped", style="dim")
         return
-    overlay = {"structured": [], "sysid": ["--config", f"nclaw/laws/sysid-{material}"]}.get(law, ["--config", f"nclaw/laws/{law}"])
+    overlay = {
+        "structured": [],
+        "sysid": ["--config", f"nclaw/laws/sysid-{material}"],
+        "untrained": ["--config", "nclaw/laws/faithful", "--trainer.max_epochs", "0"],
+    }.get(law, ["--config", f"nclaw/laws/{law}"])
     options = ["--seed_everything", str(seed), "--threads", "1", "--runs", str(RUNS), "--name", name, "--ckpt_path", "last"]
     command = [sys.executable, "-m", "geoops.cli", "fit", f"nclaw/{material}", *overlay, *options]
     log = ROOT / RUNS / f"{name}.log"
@@ -70,7 +77,7 @@ def train(material: str, law: str, seed: int, install: bool) -> None:
         record["constants"] = {key: value.item() for key, value in found if value.numel() == 1}
         record["training"], record["history"], record["errors"] = (metrics[key] for key in ("training", "history", "results"))
     console.print(f"{name}: reconstruction {metrics['results']['reconstruction']:.2e}")
-    if install and seed == 0:
+    if install and seed == 0 and law != "untrained":
         target = ROOT / "geoops" / "checkpoints" / "nclaw" / f"{material}-{law}.safetensors"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / RUNS / name / "model.safetensors", target)

@@ -10,6 +10,7 @@ from ._bundle import export_bundle as export_bundle
 from ._bundle import find_network as find_network
 from ._bundle import read_bundle as read_bundle
 from ._bundle import read_meta as read_meta
+from ._json import write_json as write_json
 from ._losses import FieldScale as FieldScale
 from ._losses import mse as mse
 from ._losses import rel_l2 as rel_l2
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ._progress import FitProgress as FitProgress
     from ._record import HistoryWriter as HistoryWriter
     from ._record import provenance as provenance
-    from ._record import write_json as write_json
     from ._surrogate import Surrogate as Surrogate
 
 _MODULES = {
@@ -40,7 +40,6 @@ _MODULES = {
     "FitProgress": "_progress",
     "HistoryWriter": "_record",
     "provenance": "_record",
-    "write_json": "_record",
     "Surrogate": "_surrogate",
 }
 

@@ -16,6 +16,7 @@ from geoops.data import Normalizer, Task
 from geoops.geometry import Sizes
 from geoops.models import Network
 
+from ._json import finite
 from ._network_options import plain_options
 
 BUNDLE_FORMAT = 1
@@ -83,7 +84,7 @@ def write_safetensors(path: Path, state: Mapping[str, Tensor], meta: Mapping[str
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(save(tensors, metadata={"geoops": json.dumps(meta)}))
+        part.write_bytes(save(tensors, metadata={"geoops": json.dumps(finite(meta), allow_nan=False)}))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,10 +1,8 @@
 """What a run leaves behind for tables and plots."""
 
-import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -12,6 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ._fit import Fit
+from ._json import write_json
 
 
 @final
@@ -29,14 +28,6 @@ class HistoryWriter(Callback):
         """Writes the rows so far."""
         if trainer.is_global_zero and isinstance(pl_module, Fit) and trainer.state.fn == "fit":
             write_json(self.path, {"history": pl_module.history})
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.replace(path)
 
 
 def provenance(fit: Fit, trainer: Trainer, command: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 import json
+import math
 
 import pytest
 
-from geoops.learning import FitProgress, HistoryWriter, Surrogate, provenance
+from geoops.learning import FitProgress, HistoryWriter, Surrogate, provenance, write_json
 from geoops.learning._record import hardware
 
 pytestmark = [
@@ -28,6 +29,13 @@ def test_history_is_written_at_each_validation(trainer, data, tiny, tmp_path):
     assert facts["command"] == "geoops fit x"
     assert (facts["steps"], facts["seed"], facts["train_files"], facts["processes"]) == (10, 1, 6, 1)
     assert "cores" in hardware()
+
+
+def test_json_has_no_infinity(tmp_path):
+    path = tmp_path / "a" / "b.json"
+    write_json(path, {"a": [1.5, math.inf, {"b": math.nan}], "c": (1, None, "inf")})
+    assert json.loads(path.read_text()) == {"a": [1.5, None, {"b": None}], "c": [1, None, "inf"]}
+    assert [p.name for p in path.parent.iterdir()] == ["b.json"]
 
 
 def test_progress_writes_lines_where_there_is_no_terminal(trainer, data, tiny, capfd):
