@@ -22,7 +22,7 @@ from geoops.learning import read_material
 
 MATERIALS = ("jelly", "plasticine", "sand", "water")
 LAWS = (
-    *("structured", "faithful", "warm", "neural", "sysid", "labelled", "spline", "plain", "polar", "invariant"),
+    *("structured", "faithful", "velocity", "warm", "neural", "sysid", "labelled", "spline", "plain", "polar", "invariant"),
     "untrained",  # the control: networks as they start
 )
 RUNS = Path("build/nclaw")
