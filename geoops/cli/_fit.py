@@ -77,14 +77,14 @@ def run_fit(args: list[str]) -> int:
 
 
 def resolve_recipes(args: list[str]) -> tuple[list[str], str]:
-    """Returns the command line with recipes as paths, and the name of the last recipe.
+    """Returns the command line with recipes as paths, and a name for the run: that of the first recipe and its overlays.
 
     The first word after the command may be a recipe without `--config`.
     """
     command, *rest = args
     if rest and not rest[0].startswith("-"):
         rest = ["--config", *rest]
-    out, name = [command], "run"
+    out, names = [command], list[str]()
     i = 0
     while i < len(rest):
         word = rest[i]
@@ -97,12 +97,13 @@ def resolve_recipes(args: list[str]) -> tuple[list[str], str]:
                 value = rest[i]
             path = configs.find(value)
             packaged = path.is_relative_to(configs.ROOT)
-            name = path.relative_to(configs.ROOT).with_suffix("").as_posix() if packaged else path.stem
+            whole = path.relative_to(configs.ROOT).with_suffix("").as_posix() if packaged else path.stem
+            names.append(path.stem if names else whole)
             out += ["--config", str(path)]
         else:
             out.append(word)
         i += 1
-    return out, name
+    return out, "-".join(names) or "run"
 
 
 class FitCLI(LightningCLI):
@@ -202,13 +203,13 @@ class FitCLI(LightningCLI):
         if self.subcommand == "fit":
             if config["logger"] in (None, True):
                 config["logger"] = TensorBoardLogger(self.folder.parent, name=self.folder.name, version="")
-            config["callbacks"] = [*(config["callbacks"] or []), *self._callbacks()]
+            config["callbacks"] = [*(config["callbacks"] or []), *self._callbacks(config["enable_progress_bar"] is not False)]
         else:
             config["logger"] = config["logger"] or False
         config["plugins"] = [*_list(config["plugins"]), AtomicCheckpointIO()]
         return super().instantiate_trainer(**kwargs)
 
-    def _callbacks(self) -> list[Any]:
+    def _callbacks(self, shown: bool) -> list[Any]:
         folder, steps = self.folder / "checkpoints", self._option("save_every_steps")
         when: dict[str, Any] = {"every_n_train_steps": steps}
         if isinstance(self.model, MaterialFit):
@@ -217,7 +218,7 @@ class FitCLI(LightningCLI):
             when = {"train_time_interval": timedelta(seconds=self._option("save_every"))}
         common: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False, "auto_insert_metric_name": False}
         return [
-            FitProgress(),
+            *([FitProgress()] if shown else []),
             HistoryWriter(self.folder / "metrics.json"),
             ModelCheckpoint(filename="best", monitor=self.model.monitor, mode="min", **common),
             ModelCheckpoint(filename="last", **when, **common),

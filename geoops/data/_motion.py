@@ -48,6 +48,10 @@ class MotionTest:
     walls: Wall | None = None
     gravity: tuple[float, ...] | None = None
 
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"test of scene {self.scene}: expected steps >= 1, got {self.steps}")
+
 
 @final
 class MotionData(LightningDataModule):
@@ -57,7 +61,9 @@ class MotionData(LightningDataModule):
         observed: a trajectory file, or a scene by name or file, which is simulated.
         tests: motions to test on by name, each with its truth.
         against: learned materials to compare with in `geoops test`: files, or names of packaged ones.
-        learned: name of the material that is learned; that of the observed motion if it has one only.
+        learned: name of the material that is learned; that of the observed motion if it has one only. All tests need a
+            material of this name, and keep the true laws of others.
+        scene: the scene, by name or file, that an observed trajectory file must be of; not checked unless given.
         seed: of draws in the training; null for `seed_everything`.
     """
 
@@ -68,19 +74,20 @@ class MotionData(LightningDataModule):
         *,
         against: list[str] | None = None,
         learned: str | None = None,
+        scene: str | None = None,
         seed: int | None = None,
     ):
         super().__init__()
         self.tests, self.against = dict(tests or {}), list(against or [])
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
-        self._source, self._learned = observed, learned
+        self._source, self._learned, self._scene = observed, learned, scene
         self._observed: Trajectory | None = None
 
     @property
     def observed(self) -> Trajectory:
         """The observed motion."""
         if self._observed is None:
-            self._observed = observe(self._source)
+            self._observed = observe(self._source, of=self._scene)
         return self._observed
 
     @property
@@ -98,18 +105,19 @@ class MotionData(LightningDataModule):
             raise ValueError(f"{self._source} has the materials {', '.join(names)}, not {name!r}")
         return name
 
-    def labels(self) -> Labels:
-        """Returns stresses and return maps of the true material along the motion.
+    def labels(self, motion: Trajectory) -> Labels:
+        """Returns stresses and return maps of the true material along a motion.
 
         Raises:
-            ValueError: the true material has no name, so that its laws are not known.
+            ValueError: the true material has no name, so that its laws are not known, or the motion lacks steps.
         """
-        motion, true = self.observed, material(self.learned)
-        f = motion.frames
+        true = material(self.learned).to(motion.frames.x.device)
         if int(motion.steps.diff().max()) != 1:
             raise ValueError("labels need the motion after every step")
         with torch.no_grad():
-            F, trial = f.F[:-1].flatten(0, 1), (f.F[:-1] + motion.dt * f.C[1:] @ f.F[:-1]).flatten(0, 1)
+            mine = motion.material == motion.names.index(self.learned)
+            before, C = motion.frames.F[:-1, mine], motion.frames.C[1:, mine]
+            F, trial = before.flatten(0, 1), (before + motion.dt * C @ before).flatten(0, 1)
             tau, mapped = true.elastic(F), true.plastic(trial)
             change = (mapped - trial).square().mean()
         return Labels(F, tau, trial, mapped, tau.square().mean(), change.clamp_min(1e-12))

@@ -14,12 +14,14 @@ from ._materials import MaterialSpec, resolve_material
 from ._scene import Scene, read_scene
 from ._trajectory_read import read_trajectory
 
-ENDING = ".vtkhdf"
+#: Suffixes of files with a whole trajectory, in lower case.
+ENDINGS = (".vtkhdf", ".hdf")
 
 
 def observe(
     source: str | Path,
     *,
+    of: str | Path | None = None,
     steps: int | None = None,
     throw: int | None = None,
     every: int | None = None,
@@ -30,6 +32,7 @@ def observe(
 
     Args:
         source: a trajectory file, or a scene by name or as a YAML file, which is simulated.
+        of: the scene, by name or file, that a trajectory file must be of.
         steps: in place of those of the scene.
         throw: seed of a random throw in place of the velocities of the bodies.
         every: steps between frames in place of those of the scene.
@@ -38,18 +41,20 @@ def observe(
 
     Raises:
         FileNotFoundError: there is no such file or scene.
-        ValueError: the file is not understood, the simulation cannot start, or options for scenes are given with a file.
+        ValueError: the file is not understood, or of another scene, the simulation cannot start, or options for scenes are given with a file.
         FloatingPointError: the simulation breaks down.
     """
     box = {name: value for name, value in (("walls", walls), ("gravity", gravity)) if value is not None}
-    if str(source).endswith(ENDING):
+    if Path(source).suffix.lower() in ENDINGS:
         if box or not steps is throw is every is None:
             raise ValueError(f"{source} is a recorded motion: steps, throw, every, walls and gravity are for scenes")
-        return read_trajectory(source)
+        return read_trajectory(source, None if of is None else read_scene(configs.scene(str(of))))
+    if of is not None:
+        raise ValueError(f"{source} is a scene; say which scene it is `of` for recorded motions only")
     scene = read_scene(configs.scene(str(source)))
     if throw is not None:
         scene = replace(scene, bodies=tuple(replace(b, velocity=(), spin=(), throw=throw) for b in scene.bodies))
-    return simulated(replace(scene, box=replace(scene.box, **box), steps=steps or scene.steps, every=every or scene.every))
+    return simulated(replace(scene, box=replace(scene.box, **box), steps=scene.steps if steps is None else steps, every=every or scene.every))
 
 
 def simulated(scene: Scene, resolve: Callable[[MaterialSpec], Material] = resolve_material) -> Trajectory:

@@ -25,8 +25,9 @@ def lattice(counts: Sequence[int], *, size: float | Sequence[float] = 1.0, centr
         ValueError: counts, lengths and centre do not fit.
     """
     lengths = _lengths(size, len(centre))
-    if len(counts) != len(centre) or min(counts) < 1:
-        raise ValueError(f"lattice: expected {len(centre)} counts >= 1, got {tuple(counts)}")
+    whole = isinstance(counts, Sequence) and all(isinstance(count, int) for count in counts)
+    if not whole or len(counts) != len(centre) or min(counts) < 1:
+        raise ValueError(f"lattice: expected {len(centre)} whole counts >= 1, got {counts}")
     axes = [torch.linspace(-n / 2, n / 2, count, dtype=torch.float64) for n, count in zip(lengths, counts, strict=True)]
     return torch.cartesian_prod(*axes) + torch.tensor(centre, dtype=torch.float64)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from geoops.data import parse_scene, resolve_material
+from geoops.data import Labels, parse_scene, resolve_material
 from geoops.physics import MPM, ByMaterial, Material, Trajectory, material
 
 from ._bundle import read_meta
@@ -113,6 +114,7 @@ class MaterialFit(Fit):
         self._relax = relax
         self._loss = math.nan
         self._motion: Trajectory | None = None
+        self._labels: Labels | None = None
 
     # Building
 
@@ -124,9 +126,30 @@ class MaterialFit(Fit):
             motion = self._motion = self.trainer.datamodule.observed.to(self.device)
         return motion
 
-    def simulator(self, of: Trajectory) -> MPM:
-        """Returns the simulator of a motion with the law that is learned for all particles."""
-        return MPM(of.box, of.dt, self.material.elastic, self.material.plastic)
+    def simulator(self, of: Trajectory, learned: Material | None = None) -> MPM:
+        """Returns the simulator of a motion with the law that is learned, and the true laws of its other materials.
+
+        Args:
+            of: the motion.
+            learned: what takes the place of the learned material; the one of this training unless given.
+
+        Raises:
+            ValueError: the motion has no material of the name of the learned one.
+        """
+        name, learned = self.trainer.datamodule.learned, learned or self.material
+        if name not in of.names:
+            raise ValueError(
+                f"the motion has the materials {', '.join(of.names)}, none of them is {name!r}, which is learned: "
+                "give the material the same name in all scenes"
+            )
+        specs = parse_scene(of.scene).materials if of.scene else of.names
+        laws = [
+            learned if other == name else resolve_material(spec).requires_grad_(False)
+            for other, spec in zip(of.names, specs, strict=True)
+        ]
+        elastic = ByMaterial([law.elastic for law in laws], of.material)
+        plastic = ByMaterial([law.plastic for law in laws], of.material)
+        return MPM(of.box, of.dt, elastic, plastic).to(self.device)
 
     def configure_optimizers(self) -> Optimizer:
         """Builds Adam with a group for each parameter."""
@@ -182,12 +205,13 @@ class MaterialFit(Fit):
         mpm, every, intervals = self.simulator(motion), _every(motion), len(motion.steps) - 1
         segments = cut(intervals, restart_length(share, *map(float, self._restarts)) / every)
         states = observed_states(mpm, motion.frames, every) if self._position_only else motion.frames
+        observed = replace(motion.frames, v=states.v)  # velocities are differences of positions if only those are observed
         scale = LOSS_SCALE * len(segments.begin) / intervals
         most = max(self._states_per_pass // (len(motion.material) * every * int(segments.length.max())), 1)
         optimizer = self._begin(share, self._restart_lr)
         total = 0.0
         for part in zip(segments.begin.split(most), segments.length.split(most), strict=True):
-            loss = scale * position_loss(mpm, states, motion.frames, Segments(*part), every, self._velocity_weight)
+            loss = scale * position_loss(mpm, states, observed, Segments(*part), every, self._velocity_weight)
             self.manual_backward(loss)
             total += float(loss.detach())
         self._step(optimizer, total)
@@ -210,7 +234,9 @@ class MaterialFit(Fit):
         return total
 
     def _labelled_epoch(self, share: float, draw: torch.Generator) -> float:
-        labels = self.trainer.datamodule.labels()
+        if self._labels is None:
+            self._labels = self.trainer.datamodule.labels(self.motion)
+        labels = self._labels
         order = torch.randperm(len(labels.F), generator=draw).split(1000)
         total = 0.0
         for i, rows in enumerate(order):
@@ -232,10 +258,13 @@ class MaterialFit(Fit):
         return optimizer
 
     def _step(self, optimizer: Any, loss: float) -> None:
+        seen = set[int]()  # return maps of formulas share constants with the stress
         for law in (self.material.elastic, self.material.plastic):
-            parameters = [p for p in law.parameters() if p.grad is not None]
-            if self._clip is not None and parameters:
-                nn.utils.clip_grad_norm_(parameters, self._clip, error_if_nonfinite=math.isfinite(loss))
+            parameters = [p for p in law.parameters() if p.grad is not None and id(p) not in seen]
+            seen.update(map(id, parameters))
+            if parameters:
+                limit = math.inf if self._clip is None else self._clip
+                nn.utils.clip_grad_norm_(parameters, limit, error_if_nonfinite=math.isfinite(loss))
         optimizer.step()
         for role in ("elastic", "plastic"):
             law, rates = getattr(self.material, role), [group["lr"] for group in optimizer.param_groups if group["role"] == role]
@@ -265,7 +294,7 @@ class MaterialFit(Fit):
     def on_test_epoch_start(self) -> None:
         """Reads the materials to compare with."""
         self.metrics = {}
-        self._others = {Path(path).stem: read_material(path).to(self.device) for path in self.trainer.datamodule.against}
+        self._others = {name: read_material(path).to(self.device) for name, path in _names(self.trainer.datamodule.against).items()}
 
     def test_step(self, batch: str, batch_idx: int) -> None:
         """Runs a test from its start."""
@@ -287,17 +316,7 @@ class MaterialFit(Fit):
             truth: the true motion.
             material: what takes the place of the learned one in it; the one of this training unless given.
         """
-        material = material or self.material
-        learned = self.trainer.datamodule.learned
-        specs = parse_scene(truth.scene).materials if truth.scene else truth.names
-        laws = [material if name == learned else resolve_material(spec) for name, spec in zip(truth.names, specs, strict=True)]
-        mpm = MPM(
-            truth.box,
-            truth.dt,
-            ByMaterial([m.elastic for m in laws], truth.material),
-            ByMaterial([m.plastic for m in laws], truth.material),
-        ).to(self.device)
-        return rollout_mse(mpm, truth)
+        return rollout_mse(self.simulator(truth, material), truth)
 
     def headline(self, metrics: dict[str, Any]) -> str:
         """Returns the error of the reconstruction in words."""
@@ -325,9 +344,14 @@ class MaterialFit(Fit):
         checkpoint["geoops"] = {
             "format": CHECKPOINT_FORMAT,
             "material": self.facts,
+            "motion": self._of_motion(),
             "elapsed": self.elapsed,
             "history": self.history,
         }
+
+    def _of_motion(self) -> dict[str, Any]:
+        data = self.trainer.datamodule
+        return {"learned": data.learned, **data.facts()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restores.
@@ -336,12 +360,16 @@ class MaterialFit(Fit):
             ValueError: a checkpoint of another program, version or law.
         """
         state = checkpoint.get("geoops")
-        if state is None or state.get("format") != CHECKPOINT_FORMAT or "material" not in state:
+        if state is None or state.get("format") != CHECKPOINT_FORMAT or not {"material", "motion"} <= set(state):
             raise ValueError("the checkpoint is not of the training of a material by this geoops: train again")
         if state["material"] != self.facts:
             raise ValueError(
                 f"the checkpoint is of another law: {state['material']}, this run has {self.facts}; "
                 "use the recipe it was trained with"
+            )
+        if self.trainer.state.fn == "fit" and state["motion"] != self._of_motion():
+            raise ValueError(
+                f"the checkpoint was trained on {state['motion']}, this run has {self._of_motion()}; choose another --name"
             )
         self._elapsed, self.history = float(state["elapsed"]), list(state["history"])
 
@@ -352,6 +380,19 @@ def _every(motion: Trajectory) -> int:
     if len(gaps) == 0 or int(gaps.min()) != int(gaps.max()):
         raise ValueError(f"a motion to learn from needs frames at equal distances, got steps {motion.steps.tolist()[:5]} ...")
     return int(gaps[0])
+
+
+def _names(paths: list[str]) -> dict[str, str]:
+    """Returns files by their stems, or by the folder of the run for the bundle of a run."""
+    found: dict[str, str] = {}
+    for path in paths:
+        name = Path(path).stem
+        name = Path(path).resolve().parent.name if name == "model" else name
+        if name in found or name == "test":
+            other = f"{found[name]} has it too" if name in found else "the law that is tested has it"
+            raise ValueError(f"data.against: {path} would be called {name!r}, but {other}; rename the file or its folder")
+        found[name] = path
+    return found
 
 
 def _release(of: Material, unknown: Mapping[str, float]) -> None:

@@ -90,7 +90,7 @@ class DruckerPrager(nn.Module):
         super().__init__()
         if not 0 < friction < 90:
             raise ValueError(f"DruckerPrager: expected a friction angle in (0, 90) degrees, got {friction}")
-        if not cohesion >= 0:
+        if not 0 <= cohesion < math.inf:
             raise ValueError(f"DruckerPrager: expected cohesion >= 0, got {cohesion}")
         self.elastic, self.cohesion = elastic, cohesion
         self.friction = constant(friction)

@@ -164,7 +164,7 @@ def test_packaged_recipes_parse(name, place):
 
     overlay = name.startswith("nclaw/laws/")  # laws for any of the motions
     resolved, run = resolve_recipes(["fit", "nclaw/jelly", "--config", name] if overlay else ["fit", name])
-    assert run == name
+    assert run == (f"nclaw/jelly-{name.removeprefix('nclaw/laws/')}" if overlay else name)
     with pytest.raises(Parsed):
         Dry(resolved, name=run, command="")
 
