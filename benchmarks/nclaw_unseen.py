@@ -19,8 +19,7 @@ from rich.table import Table
 
 from geoops import configs, models, viz
 from geoops.data import Scene, read_scene, simulated, write_trajectory
-from geoops.inference._load import find_checkpoint
-from geoops.learning import read_material, read_meta
+from geoops.learning import find_checkpoint, read_material, read_meta
 from geoops.physics import Material, Trajectory, mean_position_mse, position_mse
 
 EVERY = 5  # steps between frames, which the metric of NCLaw needs

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from geoops import configs, viz
 from geoops.data import read_scene, simulated
-from geoops.inference import find_checkpoint
 from geoops.learning import read_material
 from geoops.physics import material, position_mse
 
@@ -25,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images")
     folder = parser.parse_args().output
-    found = {key: read_material(find_checkpoint(f"nclaw/jelly-{key}")) for key in LAWS}
+    found = {key: read_material(f"nclaw/jelly-{key}") for key in LAWS}
     scene = replace(read_scene(configs.scene("jelly")), steps=STEPS, every=5)
     truth = simulated(scene)
     curves = {}
@@ -40,7 +39,7 @@ def main() -> None:
     maps = {}
     for name in ("sand", "plasticine"):
         maps[f"{name}, truth"] = material(name).plastic
-        maps[f"{name}, learned"] = read_material(find_checkpoint(f"nclaw/{name}-structured")).plastic
+        maps[f"{name}, learned"] = read_material(f"nclaw/{name}-structured").plastic
     viz.yield_surface(maps, folder / "nclaw_yield.png")
 
 

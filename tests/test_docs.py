@@ -11,7 +11,7 @@ import pytest
 
 from geoops import configs
 from geoops.cli import FUNCTIONS
-from geoops.inference import checkpoint_names
+from geoops.learning import checkpoint_names
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("[gd]*/*.md"))]

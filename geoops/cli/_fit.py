@@ -20,7 +20,6 @@ from rich.table import Table
 
 from geoops import configs
 from geoops.data import MeshData, MotionData
-from geoops.inference import find_checkpoint
 from geoops.learning import (
     AtomicCheckpointIO,
     FitProgress,
@@ -164,7 +163,7 @@ class FitCLI(LightningCLI):
         checkpoints = self.folder / "checkpoints"
         path = self._option("ckpt_path")
         if self.subcommand != "fit":
-            path = path or "best"
+            path = path or ("best" if (checkpoints / "best.ckpt").is_file() else "last")  # a short run has no best one
         if path in ("last", "best"):
             path = str(checkpoints / f"{path}.ckpt")
             if self.subcommand == "fit" and not Path(path).is_file():
@@ -186,8 +185,6 @@ class FitCLI(LightningCLI):
     def after_instantiate_classes(self) -> None:
         """Takes the normaliser of the checkpoint, so that no training file is needed to evaluate it."""
         path = self._option("ckpt_path")
-        if isinstance(self.datamodule, MotionData) and self.subcommand == "test":
-            self.datamodule.against = [str(find_checkpoint(law)) for law in self.datamodule.against]
         if path is None:
             return
         if bundle := path.endswith(".safetensors"):

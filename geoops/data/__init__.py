@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._folder import split_files as split_files
     from ._materials import resolve_material as resolve_material
     from ._module import MeshData as MeshData
+    from ._motion import Labels as Labels
     from ._motion import MotionData as MotionData
     from ._motion import MotionTest as MotionTest
     from ._normalizer import Normalizer as Normalizer
@@ -38,6 +39,7 @@ _MODULES = {
     "split_files": "_folder",
     "resolve_material": "_materials",
     "MeshData": "_module",
+    "Labels": "_motion",
     "MotionData": "_motion",
     "MotionTest": "_motion",
     "Normalizer": "_normalizer",

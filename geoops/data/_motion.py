@@ -1,6 +1,7 @@
 """One observed motion to learn a material from, and the motions to test it on: the data module."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, final
 
@@ -12,7 +13,8 @@ from torch.utils.data import DataLoader
 from geoops.ops import Wall
 from geoops.physics import Trajectory, material
 
-from ._observe import observe
+from ._materials import resolve_material
+from ._observe import described, observe
 
 RECONSTRUCTION = "reconstruction"
 EVERY = 5  # steps between the frames of tests
@@ -99,11 +101,29 @@ class MotionData(LightningDataModule):
         """
         names = self.observed.names
         if self._learned is None and len(names) > 1:
-            raise ValueError(f"{self._source} has the materials {', '.join(names)}: say which one is `learned`")
+            raise ValueError(f"{self._source} has the materials {_quoted(names)}: say which one is `learned`")
         name = self._learned or names[0]
         if name not in names:
-            raise ValueError(f"{self._source} has the materials {', '.join(names)}, not {name!r}")
+            raise ValueError(f"{self._source} has the materials {_quoted(names)}, not {name!r}")
         return name
+
+    def check(self) -> None:
+        """Reads the descriptions of all tests, and simulates nothing.
+
+        Raises:
+            FileNotFoundError: a scene or a trajectory is missing.
+            ValueError: one is wrong, or has no material of the name of the learned one; names the test.
+        """
+        for name, test in self.tests.items():
+            try:
+                specs = described(test.scene)
+                if self.learned not in specs:
+                    raise ValueError(f"there is no material {self.learned!r} in {test.scene}, which has {_quoted(specs)}")
+                for label, spec in specs.items():
+                    if label != self.learned:
+                        resolve_material(spec)
+            except ValueError as error:
+                raise ValueError(f"test {name!r}: {error}") from error
 
     def labels(self, motion: Trajectory) -> Labels:
         """Returns stresses and return maps of the true material along a motion.
@@ -145,6 +165,10 @@ class MotionData(LightningDataModule):
         test = self.tests[name]
         changes = {f.name: getattr(test, f.name) for f in fields(test) if f.name != "scene"}
         return observe(test.scene, every=EVERY, **changes)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def _loader(items: list[Any]) -> DataLoader:

@@ -11,7 +11,7 @@ from geoops.ops import Wall
 from geoops.physics import Material, Particles, Trajectory
 
 from ._materials import MaterialSpec, resolve_material
-from ._scene import Scene, read_scene
+from ._scene import Scene, parse_scene, read_scene
 from ._trajectory_read import read_trajectory
 
 #: Suffixes of files with a whole trajectory, in lower case.
@@ -41,7 +41,8 @@ def observe(
 
     Raises:
         FileNotFoundError: there is no such file or scene.
-        ValueError: the file is not understood, or of another scene, the simulation cannot start, or options for scenes are given with a file.
+        ValueError: the file is not understood, or of another scene; the simulation cannot start; options for scenes are given
+            with a file.
         FloatingPointError: the simulation breaks down.
     """
     box = {name: value for name, value in (("walls", walls), ("gravity", gravity)) if value is not None}
@@ -54,7 +55,19 @@ def observe(
     scene = read_scene(configs.scene(str(source)))
     if throw is not None:
         scene = replace(scene, bodies=tuple(replace(b, velocity=(), spin=(), throw=throw) for b in scene.bodies))
-    return simulated(replace(scene, box=replace(scene.box, **box), steps=scene.steps if steps is None else steps, every=every or scene.every))
+    return simulated(
+        replace(scene, box=replace(scene.box, **box), steps=scene.steps if steps is None else steps, every=every or scene.every)
+    )
+
+
+def described(source: str | Path) -> dict[str, MaterialSpec]:
+    """Returns the materials of a motion by their names, without a simulation; arguments and errors as for `observe`."""
+    if Path(source).suffix.lower() in ENDINGS:
+        motion = read_trajectory(source)
+        specs = parse_scene(motion.scene).materials if motion.scene else motion.names
+        return dict(zip(motion.names, specs, strict=True))
+    scene = read_scene(configs.scene(str(source)))
+    return dict(zip(scene.names, scene.materials, strict=True))
 
 
 def simulated(scene: Scene, resolve: Callable[[MaterialSpec], Material] = resolve_material) -> Trajectory:

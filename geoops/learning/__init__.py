@@ -20,6 +20,8 @@ from ._material_bundle import read_material as read_material
 from ._metrics import MetricRegion as MetricRegion
 from ._metrics import summarise as summarise
 from ._optimizers import MuonAdamW as MuonAdamW
+from ._packaged import checkpoint_names as checkpoint_names
+from ._packaged import find_checkpoint as find_checkpoint
 from ._schedule import warmup_cosine as warmup_cosine
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import geoops.physics
 from geoops.physics import Material, material
 
 from ._bundle import BUNDLE_FORMAT, read_meta, write_safetensors
+from ._packaged import find_checkpoint
 
 
 def law_facts(law: nn.Module | None) -> dict[str, Any] | None:
@@ -66,16 +68,21 @@ def export_material(
     return write_safetensors(Path(path), of.state_dict(), meta)
 
 
-def read_material(path: str | Path) -> Material:
+def read_material(path_or_name: str | os.PathLike) -> Material:
     """Reads a material; nothing in the file is executed.
 
+    Args:
+        path_or_name: a file, such as `model.safetensors` of a run, or the name of a packaged material such as
+            `"nclaw/jelly-structured"`.
+
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: there is neither; the message lists the names there are.
         ValueError: truncated or foreign file, a bundle of something else, or weights of other laws.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    path = find_checkpoint(path_or_name)
     meta = read_meta(path)
     if "material" not in meta:
         raise ValueError(f"{path} is a bundle of the network {meta.get('network')}, not of a material")

@@ -104,7 +104,11 @@ class MaterialFit(Fit):
         self.facts = {"formula": formula} if formula else {"elastic": law_facts(elastic), "plastic": law_facts(plastic)}
         if formula:
             _release(self.material, unknown or {})
-        self._rates = {name: _rate(name, lr) for name, p in self.material.named_parameters() if p.requires_grad}
+        learned = [name for name, p in self.material.named_parameters() if p.requires_grad]
+        self._rates = {name: _rate(name, lr) for name in learned}
+        names = [name for name, _ in self.material.named_parameters()]
+        if unused := [key for key in lr if key not in ("elastic", "plastic") and not any(_begins(name, key) for name in names)]:
+            raise ValueError(f"MaterialFit: lr names {unused[0]!r}, which is no parameter; there are {', '.join(names)}")
         if not self._rates:
             raise ValueError("MaterialFit: the laws have no parameters to learn")
         self.automatic_optimization = False
@@ -160,6 +164,10 @@ class MaterialFit(Fit):
         return Adam(groups, betas=self._betas)
 
     # Training
+
+    def on_fit_start(self) -> None:
+        """Finds mistakes in the tests before the first epoch."""
+        self.trainer.datamodule.check()
 
     @property
     def progress(self) -> float:
@@ -382,6 +390,10 @@ def _every(motion: Trajectory) -> int:
     return int(gaps[0])
 
 
+def _begins(name: str, key: str) -> bool:
+    return name == key or name.startswith(f"{key}.")
+
+
 def _names(paths: list[str]) -> dict[str, str]:
     """Returns files by their stems, or by the folder of the run for the bundle of a run."""
     found: dict[str, str] = {}
@@ -407,7 +419,7 @@ def _release(of: Material, unknown: Mapping[str, float]) -> None:
 
 
 def _rate(name: str, lr: Mapping[str, float]) -> float:
-    fits = [key for key in lr if name == key or name.startswith(f"{key}.")]
+    fits = [key for key in lr if _begins(name, key)]
     if not fits:
         raise ValueError(f"MaterialFit: lr has no rate for {name}; give one for elastic and one for plastic")
     return float(lr[max(fits, key=len)])

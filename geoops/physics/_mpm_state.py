@@ -55,8 +55,8 @@ class Box:
             raise ValueError(f"Box: expected finite numbers of gravity, got {self.gravity}")
         if unknown := [wall for wall in self.walls if wall not in get_args(Wall)]:
             raise ValueError(f"Box: expected walls of {', '.join(get_args(Wall))}, got {unknown[0]!r}")
-        if self.bound < 0 or not 0.5 <= self.clip < math.inf or not 0 <= self.eps < math.inf:
-            raise ValueError(f"Box: expected bound >= 0, clip >= 0.5 and eps >= 0, got {self.bound}, {self.clip} and {self.eps}")
+        if self.bound < 0 or not 0 <= self.clip < math.inf or not 0 <= self.eps < math.inf:
+            raise ValueError(f"Box: expected bound >= 0, clip >= 0 and eps >= 0, got {self.bound}, {self.clip} and {self.eps}")
 
     @property
     def lengths(self) -> tuple[float, ...]:

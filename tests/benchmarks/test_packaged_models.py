@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import geoops
-from geoops.inference import checkpoint_names
+from geoops.learning import checkpoint_names
 
 SMALL = Path(__file__).resolve().parents[2] / "datasets" / "unit_cell" / "small"
 

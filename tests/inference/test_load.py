@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from geoops.inference import _load as module
-from geoops.inference import checkpoint_names, load
-from geoops.learning import export_bundle
+from geoops.inference import _load, load
+from geoops.learning import _packaged, checkpoint_names, export_bundle
 
 OPTIONS = {"hidden": 16, "layers": 2, "slices": 4, "heads": 2}
 
@@ -29,7 +28,8 @@ def test_packaged_models_have_names(bundle, tmp_path, monkeypatch):
     root = tmp_path / "checkpoints"
     (root / "toy").mkdir(parents=True)
     bundle.rename(root / "toy" / "small.safetensors")
-    monkeypatch.setattr(module, "checkpoints_folder", lambda: root)
+    for module in (_load, _packaged):
+        monkeypatch.setattr(module, "checkpoints_folder", lambda: root)
     assert checkpoint_names() == ["toy/small"]
     assert load("toy/small").name == "toy/small"
     with pytest.raises(FileNotFoundError, match=r"no checkpoint 'toy/large'.*\(toy/small\)"):
