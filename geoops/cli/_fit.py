@@ -105,13 +105,16 @@ def resolve_recipes(args: list[str]) -> tuple[list[str], str]:
     return out, "-".join(names) or "run"
 
 
+EPILOG = "Options depend on the recipe: geoops fit unit-cell/enf2enf --help, geoops fit nclaw/jelly --help."
+
+
 class FitCLI(LightningCLI):
     """LightningCLI with runs in folders, checkpoints that survive a kill, and a bundle at the end."""
 
     def __init__(self, args: list[str], *, name: str, command: str):
         self._default_name, self._command = name, command
         fit, data = (MaterialFit, MotionData) if _of_material(args) else (Surrogate, MeshData)
-        quiet = {"exit_on_error": False, "allow_abbrev": False}
+        quiet = {"exit_on_error": False, "allow_abbrev": False, "epilog": EPILOG}
         super().__init__(
             fit,
             data,

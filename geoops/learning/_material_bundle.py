@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 import geoops.models
 import geoops.physics
-from geoops.physics import Material, material
+from geoops.physics import Law, Material, material
 
 from ._bundle import BUNDLE_FORMAT, read_meta, write_safetensors
 from ._packaged import find_checkpoint
 
 
-def law_facts(law: nn.Module | None) -> dict[str, Any] | None:
+def law_facts(law: Law | None) -> dict[str, Any] | None:
     """Returns class and options of a law: constructor arguments that it keeps as attributes of their names.
 
     Raises:
@@ -98,13 +96,13 @@ def read_material(path_or_name: str | os.PathLike) -> Material:
     return found.eval().requires_grad_(False)
 
 
-def _build(facts: Mapping[str, Any] | None) -> nn.Module | None:
+def _build(facts: Mapping[str, Any] | None) -> Law | None:
     return None if facts is None else _find_law(facts["class"])(**facts["options"])
 
 
-def _find_law(name: str) -> type[nn.Module]:
+def _find_law(name: str) -> type[Law]:
     for where in (geoops.models, geoops.physics):
         cls = getattr(where, name, None)
-        if isinstance(cls, type) and issubclass(cls, nn.Module):
+        if isinstance(cls, type) and issubclass(cls, Law):
             return cls
     raise ValueError(f"{name!r} is no law of geoops.models or geoops.physics")

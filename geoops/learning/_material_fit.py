@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from geoops.data import Labels, parse_scene, resolve_material
-from geoops.physics import MPM, ByMaterial, Material, Trajectory, material
+from geoops.physics import MPM, ByMaterial, Law, Material, Trajectory, material
 
 from ._bundle import read_meta
 from ._fit import Fit
@@ -71,8 +71,8 @@ class MaterialFit(Fit):
 
     def __init__(
         self,
-        elastic: nn.Module | None = None,
-        plastic: nn.Module | None = None,
+        elastic: Law | None = None,
+        plastic: Law | None = None,
         *,
         formula: str | None = None,
         unknown: dict[str, float] | None = None,

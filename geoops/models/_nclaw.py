@@ -8,13 +8,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geoops import ops
+from geoops.physics import Law
 
 Matrices = Float[Tensor, "*batch d d"]
 Features = Literal["full", "plain", "polar", "invariant"]
 FEATURES: tuple[Features, ...] = ("full", "plain", "polar", "invariant")
 
 
-class _Law(nn.Module):
+class _Network(Law):
     """A network without biases from what does not change when the material turns to a symmetric matrix."""
 
     def __init__(self, dim: int, hidden: int, features: Features):
@@ -54,7 +55,7 @@ class _Law(nn.Module):
 
 
 @final
-class NCLawElastic(_Law):
+class NCLawElastic(_Network):
     r"""The stress law of NCLaw, faithful to the published code.
 
     $$\tau = R\,\mathrm{sym}(\mathrm{MLP}(\sigma - 1,\; F^T F - 1,\; \det F - 1))\,F^T$$
@@ -85,7 +86,7 @@ class NCLawElastic(_Law):
 
 
 @final
-class NCLawPlastic(_Law):
+class NCLawPlastic(_Network):
     r"""The return map of NCLaw, faithful to the published code.
 
     $$F \mapsto F + \alpha\,R\,\mathrm{sym}(\mathrm{MLP}(\sigma - 1,\; F^T F - 1,\; \det F - 1))$$

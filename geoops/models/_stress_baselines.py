@@ -7,12 +7,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geoops import ops
+from geoops.physics import Law
 
 Matrices = Float[Tensor, "*batch d d"]
 
 
 @final
-class PrincipalStressNet(nn.Module):
+class PrincipalStressNet(Law):
     r"""A network from principal stretches to principal stresses, the baseline `neural` of NCLaw.
 
     $$\tau = U\,\mathrm{diag}(s\,\mathrm{MLP}(\sigma - 1))\,V^T F^T, \qquad F = U\,\mathrm{diag}(\sigma)\,V^T$$
@@ -48,7 +49,7 @@ class PrincipalStressNet(nn.Module):
 
 
 @final
-class StretchSplines(nn.Module):
+class StretchSplines(Law):
     r"""Cubic splines of the principal stretches, the baseline `spline` of NCLaw.
 
     $$P_i = f(\sigma_i) + \sum_{j \ne i} g(\sigma_i \sigma_j)\,\sigma_j + h(\sigma_1 \sigma_2 \sigma_3) \prod_{j \ne i} \sigma_j,

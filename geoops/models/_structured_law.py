@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geoops import ops
+from geoops.physics import Law
 
 Matrices = Float[Tensor, "*batch d d"]
 
@@ -17,7 +18,7 @@ KNOTS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 @final
-class IsotropicEnergy(nn.Module):
+class IsotropicEnergy(Law):
     r"""A stress law from a learned energy of the invariants of the logarithmic strain.
 
     $$\psi = \mu\,|E_m|^2 + \tfrac{\lambda}{2}\,e_n^2 + (\mu + \lambda)\,s^2
@@ -138,7 +139,7 @@ class IsotropicEnergy(nn.Module):
 
 
 @final
-class YieldProjection(nn.Module):
+class YieldProjection(Law):
     r"""A return map onto a learned yield set in the logarithmic strain.
 
     With the deviator e of the strain h, t = tr h and $[x]_+ = \max(x, 0)$:

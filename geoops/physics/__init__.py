@@ -9,6 +9,7 @@ from ._elastic import StVenantKirchhoff as StVenantKirchhoff
 from ._elastic import Tait as Tait
 from ._elastic import WeaklyCompressible as WeaklyCompressible
 from ._elastic import determinant as determinant
+from ._law import Law as Law
 from ._material import MATERIALS as MATERIALS
 from ._material import Material as Material
 from ._material import material as material

@@ -1,7 +1,7 @@
 """Stress of elastic materials at finite strain, as functions of the deformation gradient."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import final
 
 import torch
@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from geoops import ops
+
+from ._law import Law
 
 Matrices = Float[Tensor, "*batch d d"]
 
@@ -25,7 +27,7 @@ def constant(value: float) -> nn.Parameter:
     return nn.Parameter(torch.tensor(value, dtype=torch.float64), requires_grad=False)
 
 
-class ElasticLaw(nn.Module, ABC):
+class ElasticLaw(Law):
     r"""A law with the shear modulus $\mu$ and Lame's $\lambda$ that belong to Young's modulus E and Poisson's ratio $\nu$.
 
     $$\mu = \frac{E}{2 (1 + \nu)}, \qquad \lambda = \frac{E \nu}{(1 + \nu)(1 - 2 \nu)}$$

@@ -4,17 +4,18 @@ import math
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from geoops import ops
 
 from ._elastic import ElasticLaw, Matrices, constant, determinant, isotropic, trace
+from ._law import Law
 
 LEAST_STRETCH = 0.05  # principal stretches are held above it, so that their logarithms stay moderate
 
 
 @final
-class Unchanged(nn.Module):
+class Unchanged(Law):
     """The return map of a material without plasticity: the trial deformation itself."""
 
     def forward(self, F: Matrices) -> Matrices:
@@ -22,7 +23,7 @@ class Unchanged(nn.Module):
 
 
 @final
-class VolumeOnly(nn.Module):
+class VolumeOnly(Law):
     r"""The return map of a fluid, which keeps the change of volume and forgets the shear: $F \mapsto J^{1/d}\,1$."""
 
     def forward(self, F: Matrices) -> Matrices:
@@ -31,7 +32,7 @@ class VolumeOnly(nn.Module):
 
 
 @final
-class VonMises(nn.Module):
+class VonMises(Law):
     r"""Perfect plasticity of metals and clay: the deviator e of the logarithmic strain is cut to a length.
 
     $$h \mapsto h - \max\!\left(0, |e| - \frac{\sigma_y}{2\mu}\right) \frac{e}{|e|}, \qquad
@@ -64,7 +65,7 @@ class VonMises(nn.Module):
 
 
 @final
-class DruckerPrager(nn.Module):
+class DruckerPrager(Law):
     r"""Plasticity of sand, whose resistance to shear grows with pressure.
 
     With t = tr(h) - d c and h, e as in `VonMises`:
