@@ -1,7 +1,9 @@
 """Objects by the names of their kinds and options, as scene files give them."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 #: What an option in a file may be.
@@ -20,8 +22,8 @@ def check_options(what: str, given: Iterable[str], known: Mapping[str, bool]) ->
     Raises:
         ValueError: an option is unknown, or one that must be given is not.
     """
-    if unknown := sorted(set(given) - set(known)):
-        raise ValueError(f"{what} has no option {unknown[0]!r}; there are {', '.join(known) or 'none'}")
+    if unknown := [name for name in given if name not in known]:
+        raise ValueError(f"{what} has no option {known_instead(unknown[0], known)}")
     if missing := [name for name, needed in known.items() if needed and name not in given]:
         raise ValueError(f"{what} needs the option {missing[0]!r}")
 
@@ -33,8 +35,31 @@ def chosen(what: str, name: Any, kinds: Mapping[str, Any]) -> Any:
         ValueError: there is none of this name; lists those there are.
     """
     if not isinstance(name, str) or name not in kinds:
-        raise ValueError(f"no {what} {name!r}; there are {', '.join(kinds)}")
+        raise ValueError(f"no {what} {known_instead(name, kinds)}")
     return kinds[name]
+
+
+def known_instead(name: Any, known: Iterable[str]) -> str:
+    """Returns words for a name that is unknown: itself, the one that is probably meant, and all there are."""
+    close = get_close_matches(str(name), known := list(known), 1)
+    meant = f" (do you mean {close[0]!r}?)" if close else ""
+    return f"{name!r}{meant}; there are {', '.join(known) or 'none'}"
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Puts a place, such as a file and what in it, before the words of an error.
+
+    Raises:
+        FileNotFoundError: as within.
+        ValueError: as within.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{where}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def call(what: str, make: Callable[..., Any], **options: Any) -> Any:
