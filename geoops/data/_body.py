@@ -79,7 +79,9 @@ class Body:
             raise ValueError("a throw needs three dimensions, got a centre of two numbers; give velocity and spin instead")
         if self.throw is not None and (self.velocity or self.spin):
             raise ValueError("throw takes the place of velocity and spin; give it or them")
-        if self.is_lattice != (self.particles is None and self.spacing is None) or (self.particles is not None and self.spacing is not None):
+        if self.is_lattice != (self.particles is None and self.spacing is None) or (
+            self.particles is not None and self.spacing is not None
+        ):
             raise ValueError(
                 "expected one of particles and spacing, and neither for a lattice, "
                 f"got particles {self.particles} and spacing {self.spacing} for the shape {self.shape}"

@@ -3,8 +3,9 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Any
+
+from ._plain import fitted, in_words, instead, said
 
 #: What an option in a file may be.
 Value = int | float | bool | str | list[int] | list[float]
@@ -23,7 +24,7 @@ def check_options(what: str, given: Iterable[str], known: Mapping[str, bool]) ->
         ValueError: an option is unknown, or one that must be given is not.
     """
     if unknown := [name for name in given if name not in known]:
-        raise ValueError(f"{what} has no option {known_instead(unknown[0], known)}")
+        raise ValueError(f"{what} has no option {instead(unknown[0], known)}")
     if missing := [name for name, needed in known.items() if needed and name not in given]:
         raise ValueError(f"{what} needs the option {missing[0]!r}")
 
@@ -35,15 +36,8 @@ def chosen(what: str, name: Any, kinds: Mapping[str, Any]) -> Any:
         ValueError: there is none of this name; lists those there are.
     """
     if not isinstance(name, str) or name not in kinds:
-        raise ValueError(f"no {what} {known_instead(name, kinds)}")
+        raise ValueError(f"no {what} {instead(name, kinds)}")
     return kinds[name]
-
-
-def known_instead(name: Any, known: Iterable[str]) -> str:
-    """Returns words for a name that is unknown: itself, the one that is probably meant, and all there are."""
-    close = get_close_matches(str(name), known := list(known), 1)
-    meant = f" (do you mean {close[0]!r}?)" if close else ""
-    return f"{name!r}{meant}; there are {', '.join(known) or 'none'}"
 
 
 @contextmanager
@@ -70,9 +64,10 @@ def call(what: str, make: Callable[..., Any], **options: Any) -> Any:
     """
     hints = {name: p.annotation for name, p in inspect.signature(make).parameters.items()}
     for name, value in options.items():
-        if hints[name] is float and (isinstance(value, str | bool | list)):
-            raise ValueError(f"{what}: expected a number for {name}, got {value!r}")
-        options[name] = float(value) if hints[name] is float else value
+        try:
+            options[name] = fitted(value, hints[name])
+        except TypeError:
+            raise ValueError(f"{what}: expected {in_words(hints[name])} for {name}, got {said(value)}") from None
     try:
         return make(**options)
     except TypeError as error:

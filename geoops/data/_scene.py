@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal, final
 
 import torch
-import yaml
 from jaxtyping import Int
 from torch import Tensor
 
@@ -19,7 +18,7 @@ from geoops.physics._check import too_near
 from ._body import Body
 from ._construct import placed
 from ._materials import MaterialSpec, material_label, resolve_material
-from ._plain import entries, load
+from ._plain import dump, entries, load
 
 #: Fields of a scene that its file does not give.
 OUTSIDE = ("folder", "source")
@@ -109,8 +108,8 @@ class Scene:
         for (i, one), (j, other) in combinations(enumerate(parts, 1), 2):
             if count := _overlap(one, other):
                 warnings.warn(
-                    f"{self.source}: bodies {i} and {j} overlap: {count} particles of body {i} lie among those of body {j}; "
-                    "move one of them, or make it smaller",
+                    f"{self.source}: bodies {i} and {j} overlap or touch: {count} particles of body {i} are nearer to those of "
+                    f"body {j} than half of the distance between particles; move one of the bodies, or make it smaller",
                     stacklevel=2,
                 )
         joined = {f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Particles)}
@@ -141,7 +140,7 @@ class Scene:
         plain = {key: value for key, value in asdict(self).items() if key not in OUTSIDE}
         defaults = {f.name: f.default for f in fields(Body)}
         plain["bodies"] = [{k: v for k, v in body.items() if v != defaults[k]} for body in plain["bodies"]]
-        return yaml.safe_dump(_lists(plain), sort_keys=False, default_flow_style=None)
+        return dump(_lists(plain))
 
     def _user(self, spec: MaterialSpec) -> str:
         """Returns the first body of a material, in words."""
