@@ -34,13 +34,13 @@ class Scene:
         dt: time step.
         steps: how many.
         bodies: what moves.
-        every: steps between the frames that are kept.
+        every: steps between the frames that are kept; a divisor of `steps`.
         dtype: precision.
         folder: where relative paths of meshes begin; not a part of the file.
         source: what errors call the scene, such as its file; not a part of it.
 
     Raises:
-        ValueError: a number is out of range, bodies and box differ in dimension, or materials share a name.
+        ValueError: a number is out of range, bodies and box differ in dimension, or different materials share a name.
     """
 
     box: Box
