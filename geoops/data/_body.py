@@ -1,5 +1,6 @@
 """A body of a scene: what it is made of, its shape and how it moves at the start."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -27,7 +28,7 @@ class Body:
     same part of its volume.
 
     Args:
-        material: see `resolve_material`.
+        material: see `resolve_material`; `name` among its options is what legends and trainings call it.
         shape: a solid of `geoops.geometry` by its name (`Sphere`) or with options (`{solid: Torus, tube: 0.2}`); the
             inside of a watertight mesh (`{mesh: bunny.stl}`, relative to the scene file); or a box of regular points that
             includes its faces (`{lattice: [10, 10, 10]}`).
@@ -63,20 +64,38 @@ class Body:
         d = len(self.centre)
         if d not in (2, 3):
             raise ValueError(f"centre: expected two or three numbers, got {list(self.centre)}")
+        for name in ("centre", "velocity", "spin"):
+            if not all(map(math.isfinite, getattr(self, name))):
+                raise ValueError(f"expected finite numbers of {name}, got {list(getattr(self, name))}")
+        if len(self.factors) != d or not all(0 < factor < math.inf for factor in self.factors):
+            size = list(self.size) if isinstance(self.size, tuple) else self.size
+            raise ValueError(f"expected size > 0, one number or {d}, got {size}")
         if len(self.velocity) not in (0, d) or len(self.spin) not in (0, 1 if d == 2 else 3):
             raise ValueError(
                 f"in {d} dimensions expected {d} numbers of velocity and {1 if d == 2 else 3} of spin, "
                 f"got {len(self.velocity)} and {len(self.spin)}"
             )
-        if self.throw is not None and (self.velocity or self.spin or d != 3):
-            raise ValueError("throw takes the place of velocity and spin, in three dimensions; leave one out")
-        if self.is_lattice != (self.particles is None and self.spacing is None) or (self.particles and self.spacing):
-            raise ValueError("expected one of particles and spacing, and neither for a lattice")
-        if not self.density > 0:
-            raise ValueError(f"expected density > 0, got {self.density}")
-        for name in ("particles", "spacing"):
-            if (value := getattr(self, name)) is not None and not value > 0:
+        if self.throw is not None and d != 3:
+            raise ValueError("a throw needs three dimensions, got a centre of two numbers; give velocity and spin instead")
+        if self.throw is not None and (self.velocity or self.spin):
+            raise ValueError("throw takes the place of velocity and spin; give it or them")
+        if self.is_lattice != (self.particles is None and self.spacing is None) or (
+            self.particles is not None and self.spacing is not None
+        ):
+            raise ValueError(
+                "expected one of particles and spacing, and neither for a lattice, "
+                f"got particles {self.particles} and spacing {self.spacing} for the shape {self.shape}"
+            )
+        for name in ("density", "particles", "spacing"):
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf:
                 raise ValueError(f"expected {name} > 0, got {value}")
+        for name in ("throw", "seed", "relaxations"):
+            if (value := getattr(self, name)) is not None and value < 0:
+                raise ValueError(f"expected {name} >= 0, got {value}")
+        if isinstance(self.material, dict) and "name" in self.material:
+            label = self.material["name"]
+            if not isinstance(label, str) or not label.strip():
+                raise ValueError(f"expected a text for the name of the material, got {label!r}")
 
     @property
     def is_lattice(self) -> bool:

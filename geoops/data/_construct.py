@@ -1,8 +1,11 @@
 """Objects by the names of their kinds and options, as scene files give them."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from ._plain import fitted, in_words, instead, said
 
 #: What an option in a file may be.
 Value = int | float | bool | str | list[int] | list[float]
@@ -20,8 +23,8 @@ def check_options(what: str, given: Iterable[str], known: Mapping[str, bool]) ->
     Raises:
         ValueError: an option is unknown, or one that must be given is not.
     """
-    if unknown := sorted(set(given) - set(known)):
-        raise ValueError(f"{what} has no option {unknown[0]!r}; there are {', '.join(known) or 'none'}")
+    if unknown := [name for name in given if name not in known]:
+        raise ValueError(f"{what} has no option {instead(unknown[0], known)}")
     if missing := [name for name, needed in known.items() if needed and name not in given]:
         raise ValueError(f"{what} needs the option {missing[0]!r}")
 
@@ -33,8 +36,24 @@ def chosen(what: str, name: Any, kinds: Mapping[str, Any]) -> Any:
         ValueError: there is none of this name; lists those there are.
     """
     if not isinstance(name, str) or name not in kinds:
-        raise ValueError(f"no {what} {name!r}; there are {', '.join(kinds)}")
+        raise ValueError(f"no {what} {instead(name, kinds)}")
     return kinds[name]
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Puts a place, such as a file and what in it, before the words of an error.
+
+    Raises:
+        FileNotFoundError: as within.
+        ValueError: as within.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{where}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def call(what: str, make: Callable[..., Any], **options: Any) -> Any:
@@ -45,9 +64,10 @@ def call(what: str, make: Callable[..., Any], **options: Any) -> Any:
     """
     hints = {name: p.annotation for name, p in inspect.signature(make).parameters.items()}
     for name, value in options.items():
-        if hints[name] is float and (isinstance(value, str | bool | list)):
-            raise ValueError(f"{what}: expected a number for {name}, got {value!r}")
-        options[name] = float(value) if hints[name] is float else value
+        try:
+            options[name] = fitted(value, hints[name])
+        except TypeError:
+            raise ValueError(f"{what}: expected {in_words(hints[name])} for {name}, got {said(value)}") from None
     try:
         return make(**options)
     except TypeError as error:

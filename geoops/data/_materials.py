@@ -36,14 +36,15 @@ def resolve_material(spec: MaterialSpec) -> Material:
     Args:
         spec: one of `geoops.physics.MATERIALS`, or a law with its constants such as
             `{"elastic": "Hencky", "young": 3e5, "poisson": 0.25, "plastic": "VonMises", "yield_stress": 5e3}`. Scenes may also
-            name a learned material, `{"law": FILE}`, which `geoops simulate` reads.
+            name a learned material, `{"law": FILE}`, which `geoops simulate` reads. An option `name` is only a label.
 
     Raises:
         ValueError: there is no such material, law or constant, or one is missing or out of range.
     """
     if isinstance(spec, str):
+        chosen("material", spec, MATERIALS)
         return material(spec)
-    options = dict(spec)
+    options = {key: value for key, value in spec.items() if key != "name"}
     if "law" in options:
         raise ValueError(f"cannot read the learned law {options['law']!r} here; pass a function that does as `resolve`")
     if "elastic" not in options:
@@ -63,8 +64,10 @@ def resolve_material(spec: MaterialSpec) -> Material:
 
 
 def material_label(spec: MaterialSpec) -> str:
-    """Returns a name for a description of a material: equal for equal descriptions only."""
-    return spec if isinstance(spec, str) else ", ".join(f"{key}={value}" for key, value in spec.items())
+    """Returns the name of a description of a material: the one it gives, or else its constants."""
+    if isinstance(spec, str):
+        return spec
+    return str(spec["name"]) if "name" in spec else ", ".join(f"{key}={value}" for key, value in spec.items())
 
 
 def _some(options: Mapping[str, Value], names: Mapping[str, bool]) -> dict[str, Value]:

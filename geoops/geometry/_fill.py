@@ -1,5 +1,6 @@
 """Points that fill a solid evenly."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -103,6 +104,6 @@ def _relaxed(solid: Solid, x: Tensor, candidates: Tensor, lengths: Tensor, relax
 
 def _lengths(size: float | Sequence[float], dim: int) -> tuple[float, ...]:
     lengths = (size,) * dim if isinstance(size, float | int) else tuple(size)
-    if len(lengths) != dim or not all(n > 0 for n in lengths):
+    if len(lengths) != dim or not all(0 < n < math.inf for n in lengths):
         raise ValueError(f"expected size > 0, one number or {dim}, got {size}")
     return lengths

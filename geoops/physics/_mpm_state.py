@@ -94,18 +94,38 @@ class Particles:
         volume: float | Float[Tensor, " particles"],
         density: float | Float[Tensor, " particles"],
     ) -> "Particles":
-        """Returns particles without deformation, at rest unless v is given."""
+        """Returns particles without deformation, at rest unless v is given.
+
+        Args:
+            x: positions.
+            v: velocities.
+            volume: rest volume, one number or one for each particle.
+            density: mass per volume, likewise.
+
+        Raises:
+            ValueError: a volume or density is not positive, or there are not as many as particles.
+        """
         d = x.shape[-1]
-        size = torch.as_tensor(volume, dtype=x.dtype, device=x.device).expand(x.shape[:-1])
+        size = _positive("volume", volume, x)
         return cls(
             x=x,
             v=torch.zeros_like(x) if v is None else v.expand(x.shape),
             C=x.new_zeros(*x.shape, d),
             F=torch.eye(d, dtype=x.dtype, device=x.device).expand(*x.shape, d),
-            mass=size * density,
+            mass=size * _positive("density", density, x),
             volume=size,
         )
 
     def to(self, *args, **kwargs) -> "Particles":
         """Returns the particles in another dtype or on another device, as `Tensor.to`."""
         return Particles(*(getattr(self, name).to(*args, **kwargs) for name in ("x", "v", "C", "F", "mass", "volume")))
+
+
+def _positive(name: str, given: float | Tensor, x: Tensor) -> Tensor:
+    """Returns a positive number for each particle."""
+    value, count = torch.as_tensor(given, dtype=x.dtype, device=x.device), x.shape[-2]
+    if value.shape not in ((), (1,), (count,)):
+        raise ValueError(f"Particles: expected one {name} or {count}, one for each particle, got the shape {tuple(value.shape)}")
+    if len(bad := value[~((value > 0) & value.isfinite())]):
+        raise ValueError(f"Particles: expected {name} > 0, got {bad[0].item():g}")
+    return value.expand(x.shape[:-1])

@@ -124,7 +124,9 @@ def test_a_mesh_with_a_hole_is_refused(make):
         (lambda: fill(Sphere(), 5, centre=CENTRE, size=-1.0), "size > 0, one number or 3, got -1"),
         (lambda: fill(Sphere(), 5, centre=CENTRE, size=(1.0, 2.0)), "one number or 3"),
         (lambda: fill(Gyroid(thickness=1e-6), 5, centre=CENTRE), "too thin"),
-        (lambda: lattice((2, 2), centre=CENTRE), "expected 3 counts"),
+        (lambda: lattice((2, 2), centre=CENTRE), "expected 3 whole counts"),
+        (lambda: lattice(5, centre=CENTRE), "lattice: expected 3 whole counts >= 1, got 5"),
+        (lambda: lattice((2, 2, 2), size=math.inf, centre=CENTRE), "size > 0, one number or 3, got inf"),
     ],
 )
 def test_errors(call, words, unchecked):

@@ -171,6 +171,11 @@ def test_the_start_is_checked(unchecked):
         value[7] = math.nan
         with pytest.raises(ValueError, match=f"{name} of particle 7 is not finite"):
             mpm.run(replace(start, **{name: value}), 1)
+    for name in ("mass", "volume"):
+        value = getattr(start, name).clone()
+        value[7] = -0.5
+        with pytest.raises(ValueError, match=rf"expected {name} >= 0, got -0\.5 of particle 7 at the start"):
+            mpm.run(replace(start, **{name: value}), 1)
     both = Particles(*(torch.stack([getattr(start, k)] * 2) for k in ("x", "v", "C", "F", "mass", "volume")))
     both.x[1, 5] = torch.tensor([0.5, 0.5, 1.2])
     with pytest.raises(ValueError, match=r"particle 5 of scene 1 starts at \(0\.5, 0\.5, 1\.2\).*at least 0\.5 cells \(0\.025\)"):
@@ -185,6 +190,18 @@ def test_the_start_is_checked(unchecked):
         mpm.run(Particles.undeformed(torch.full((1, 2), 0.5), volume=1.0, density=1.0), 1)
     with pytest.raises(ValueError, match="every >= 1, got 0"):
         next(mpm.steps(start, 1, 0))
+
+
+@pytest.mark.parametrize("name", ["volume", "density"])
+def test_volumes_and_densities_are_checked(name, unchecked):
+    x = torch.rand(2, 5, 3)
+    for bad in (-1.0, 0.0, math.nan, math.inf, torch.tensor([1.0, 1.0, -1.0, 1.0, 1.0])):
+        with pytest.raises(ValueError, match=rf"Particles: expected {name} > 0, got (-1|0|nan|inf)$"):
+            Particles.undeformed(x, **{"volume": 1.0, "density": 1.0, name: bad})
+    with pytest.raises(ValueError, match=rf"expected one {name} or 5, one for each particle, got the shape \(4,\)"):
+        Particles.undeformed(x, **{"volume": 1.0, "density": 1.0, name: torch.ones(4)})
+    each = Particles.undeformed(x, **{"volume": 2.0, "density": 2.0, name: torch.arange(1.0, 6.0)})
+    assert torch.equal(each.mass, 2 * torch.arange(1.0, 6.0).expand(2, 5))
 
 
 def test_some_of_the_states():
