@@ -45,7 +45,7 @@ def resolve_material(spec: MaterialSpec) -> Material:
         return material(spec)
     options = dict(spec)
     if "law" in options:
-        raise ValueError(f"cannot read the learned law {options['law']!r} here; pass a function that does as `resolve`")
+        raise ValueError(f"cannot read the learned law {options['law']!r} here; pass geoops.learning.resolve_law as `resolve`")
     if "elastic" not in options:
         raise ValueError(f"a material needs 'elastic', one of {', '.join(ELASTIC)}, or is one of {', '.join(MATERIALS)}")
     name, plastic = options.pop("elastic"), options.pop("plastic", None)

@@ -9,35 +9,8 @@ import torch
 from geoops.data import Normalizer
 from geoops.geometry import Sizes
 from geoops.inference._predictor import Predictor
-from geoops.learning import read_bundle
+from geoops.learning import _find, find_checkpoint, read_bundle
 from geoops.models import Network
-
-
-def checkpoints_folder() -> Path:
-    """Returns the folder of the packaged bundles, `<dataset>/<name>.safetensors`."""
-    return Path(__file__).parents[1] / "checkpoints"
-
-
-def checkpoint_names() -> list[str]:
-    """Returns the names of the packaged bundles, such as `unit-cell/enf2enf`."""
-    root = checkpoints_folder()
-    return sorted(p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.safetensors"))
-
-
-def find_checkpoint(path_or_name: str | os.PathLike) -> Path:
-    """Returns the file of a path or a name; a file comes before a name.
-
-    Raises:
-        FileNotFoundError: there is neither; the message lists the names there are.
-    """
-    path = Path(path_or_name)
-    if path.is_file():
-        return path
-    name = str(path_or_name)
-    if name in checkpoint_names():
-        return checkpoints_folder() / f"{name}.safetensors"
-    names = ", ".join(checkpoint_names()) or "none"
-    raise FileNotFoundError(f"no checkpoint {name!r}: it is neither a file nor one of the packaged models ({names})")
 
 
 def load(path_or_name: str | os.PathLike, network: type[Network] | None = None, device: str | torch.device = "cpu") -> Predictor:
@@ -54,8 +27,9 @@ def load(path_or_name: str | os.PathLike, network: type[Network] | None = None, 
         ValueError: the file is empty, truncated or foreign, of another version, or of a network that is not known.
     """
     path = find_checkpoint(path_or_name)
-    inside = path.is_relative_to(checkpoints_folder())
-    name = path.relative_to(checkpoints_folder()).with_suffix("").as_posix() if inside else path.stem
+    root = _find.checkpoints_folder()
+    inside = path.is_relative_to(root)
+    name = path.relative_to(root).with_suffix("").as_posix() if inside else path.stem
     if path.suffix == ".ckpt":
         predictor = _from_training(path, network, name)
     elif path.suffix == ".safetensors":

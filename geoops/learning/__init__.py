@@ -10,6 +10,9 @@ from ._bundle import export_bundle as export_bundle
 from ._bundle import find_network as find_network
 from ._bundle import read_bundle as read_bundle
 from ._bundle import read_meta as read_meta
+from ._find import checkpoint_names as checkpoint_names
+from ._find import find_checkpoint as find_checkpoint
+from ._find import resolve_law as resolve_law
 from ._json import write_json as write_json
 from ._losses import FieldScale as FieldScale
 from ._losses import mse as mse

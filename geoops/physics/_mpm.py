@@ -116,9 +116,10 @@ class MPM(nn.Module):
             fastest = law.wave_speed(float(own.min())) if hasattr(law, "wave_speed") else 0.0
             courant = getattr(law, "courant", SOLID)
             if self.dt * fastest > courant * self.box.dx:
+                bound = courant * self.box.dx / fastest
                 raise ValueError(
-                    f"MPM: dt = {self.dt:g} is unstable: the bound of {type(law).__name__} is {courant * self.box.dx / fastest:.3g} "
-                    f"({courant:g} of the time in which pressure waves cross a cell); take a smaller dt or a larger dx"
+                    f"MPM: dt = {self.dt:g} is unstable: the bound of {type(law).__name__} is {bound:.3g} ({courant:g} of the time "
+                    "in which pressure waves cross a cell); take a smaller dt or a larger dx"
                 )
 
     def _check_finite(self, particles: Particles, step: int, places: Tensor | None) -> None:

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from geoops.inference import _load as module
 from geoops.inference import checkpoint_names, load
-from geoops.learning import export_bundle
+from geoops.learning import _find, export_bundle
 
 OPTIONS = {"hidden": 16, "layers": 2, "slices": 4, "heads": 2}
 
@@ -29,7 +28,7 @@ def test_packaged_models_have_names(bundle, tmp_path, monkeypatch):
     root = tmp_path / "checkpoints"
     (root / "toy").mkdir(parents=True)
     bundle.rename(root / "toy" / "small.safetensors")
-    monkeypatch.setattr(module, "checkpoints_folder", lambda: root)
+    monkeypatch.setattr(_find, "checkpoints_folder", lambda: root)
     assert checkpoint_names() == ["toy/small"]
     assert load("toy/small").name == "toy/small"
     with pytest.raises(FileNotFoundError, match=r"no checkpoint 'toy/large'.*\(toy/small\)"):
