@@ -53,6 +53,8 @@ TESTS = ("reconstruction", "time", "velocity", "geometry", "boundary", "two mate
 
 def errors(record: dict[str, Any]) -> dict[str, float]:
     """Returns the errors of a run by test, infinite where it broke down; that of velocities is the mean over the throws."""
+    if "broke_down" in record["results"]:
+        return dict.fromkeys(TESTS, math.inf)
     found = {
         name.removeprefix("test/"): math.inf if value is None else value for name, value in record["results"]["errors"].items()
     }
@@ -80,7 +82,8 @@ def materials(results: Path, table: Table, tests: Iterable[str] = TESTS, laws: I
         return ""
     words = (
         "Mean squared error of positions (unofficial reproduction; where there are several seeds: mean, least to largest). "
-        "Published values are those of the paper, as reported by a third party."
+        "Published values are those of the paper, as reported by a third party. *breaks down*: the simulation with the law, or its "
+        "training, leaves the box or gives values that are not finite."
     )
     return f"{words}\n\n{table(['material, law', *tests], rows)}"
 
@@ -124,7 +127,8 @@ def training(results: Path, table: Table) -> str:
     """Returns how long trainings took."""
     rows = []
     for path in sorted((results / "nclaw").glob("*-*-*.json")):
-        facts = json.loads(path.read_text())["results"]["training"]
+        if not (facts := json.loads(path.read_text())["results"].get("training")):
+            continue  # it broke down
         rows.append([f"`{path.name}`", facts["seed"], facts["steps"], facts["threads"], f"{facts['seconds'] / 60:.1f}"])
     return table(["file in `benchmarks/results/nclaw`", "seed", "steps", "threads", "minutes"], rows) if rows else ""
 
@@ -133,5 +137,5 @@ def _cell(found: list[dict[str, float]], test: str) -> str:
     values = [f[test] for f in found if test in f]
     if not values:
         return ""
-    mean = f"{fmean(values):.1e}" if math.isfinite(fmean(values)) else "breaks down"
+    mean = f"{fmean(values):.1e}" if math.isfinite(fmean(values)) else "*breaks down*"
     return mean if len(values) == 1 else f"{mean} ({min(values):.1e} to {max(values):.1e})"

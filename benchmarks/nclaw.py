@@ -69,10 +69,15 @@ def train(material: str, law: str, seed: int, install: bool) -> None:
     console.print(f"{name} begins")
     with Record(f"nclaw/{name}", seed=seed) as record, log.open("a") as stream:
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{name} failed; its last words:\n{log.read_text()[-2000:]}")
-        metrics = json.loads((ROOT / RUNS / name / "metrics.json").read_text())
         record["material"], record["law"] = material, law
+        if done.returncode:
+            last = log.read_text().rstrip().splitlines()[-1]
+            if not (last.startswith("geoops: error") and "lower the learning rates" in last):
+                raise RuntimeError(f"{name} failed; its last words:\n{log.read_text()[-2000:]}")
+            record["broke_down"] = last.removeprefix("geoops: error: ")  # a result too: it cannot be trained in this way
+            console.print(f"{name} breaks down in training")
+            return
+        metrics = json.loads((ROOT / RUNS / name / "metrics.json").read_text())
         found = read_material(ROOT / RUNS / name / "model.safetensors").named_parameters()
         record["constants"] = {key: value.item() for key, value in found if value.numel() == 1}
         record["training"], record["history"], record["errors"] = (metrics[key] for key in ("training", "history", "results"))

@@ -46,7 +46,7 @@ def resolve_material(spec: MaterialSpec) -> Material:
         return material(spec)
     options = {key: value for key, value in spec.items() if key != "name"}
     if "law" in options:
-        raise ValueError(f"cannot read the learned law {options['law']!r} here; pass a function that does as `resolve`")
+        raise ValueError(f"cannot read the learned law {options['law']!r} here; pass geoops.learning.resolve_law as `resolve`")
     if "elastic" not in options:
         raise ValueError(f"a material needs 'elastic', one of {', '.join(ELASTIC)}, or is one of {', '.join(MATERIALS)}")
     name, plastic = options.pop("elastic"), options.pop("plastic", None)

@@ -21,6 +21,7 @@ def animate(
     cmap: str = "viridis",
     clip: float = 0.0,
     size: tuple[int, int] | None = None,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> Path:
     """Draws trajectory files side by side, in motion.
@@ -37,12 +38,14 @@ def animate(
         cmap: matplotlib colour map; materials have their own colours.
         clip: fraction of the values beyond each end of the colour bar.
         size: width and height in pixels; not for pages.
+        overwrite: replace the file if there is one.
         progress: show a progress bar.
 
     Returns:
         The file written.
 
     Raises:
+        FileExistsError: the output is there, and `overwrite` is not given.
         FileNotFoundError: a file, or the folder of the output, is missing.
         ModuleNotFoundError: MP4 is asked for and `imageio-ffmpeg` is not installed.
         RuntimeError: pictures cannot be drawn here; the message names the missing package.
@@ -58,6 +61,8 @@ def animate(
     if twice := next((name for name in captions if captions.count(name) > 1), None):
         raise ValueError(f"several trajectories have the caption {twice!r}; give each its own with titles")
     check_writable(output)
+    if output.exists() and not overwrite:
+        raise FileExistsError(f"{output} exists; choose another name, or say --overwrite")
     return viz.animate(
         {caption: read_trajectory(file) for caption, file in zip(captions, files, strict=True)},
         output,

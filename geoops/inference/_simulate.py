@@ -11,10 +11,10 @@ import torch
 from rich.table import Table
 
 from geoops import configs
-from geoops.data import PVDWriter, Scene, TrajectoryWriter, read_scene, resolve_material
-from geoops.data._materials import MaterialSpec
+from geoops.data import PVDWriter, Scene, TrajectoryWriter, read_scene
 from geoops.io._atomic import check_writable
-from geoops.physics import Material, Particles
+from geoops.learning import resolve_law
+from geoops.physics import Particles
 
 WRITERS: dict[str, type[TrajectoryWriter] | type[PVDWriter]] = {
     ".vtkhdf": TrajectoryWriter,
@@ -65,6 +65,7 @@ def simulate(
     output: str | Path,
     threads: int | None = None,
     overwrite: bool = False,
+    device: str = "cpu",
     progress: bool = True,
 ) -> SimulationReport:
     """Simulates a scene and writes its trajectory.
@@ -75,12 +76,15 @@ def simulate(
             ParaView, a name in .pvd a series of files to look at.
         threads: threads of torch.
         overwrite: replace the file if there is one.
+        device: where it computes, cpu or cuda.
         progress: show a progress bar.
 
     Raises:
         FileNotFoundError: the scene, a mesh or a learned material of it, or the folder of the output is missing.
-        FileExistsError: the output is there, and `overwrite` is not given.
-        ValueError: the scene is wrong, its time step is unstable, or the ending of the output is unknown.
+        FileExistsError: the output is there, and `overwrite` is not given; the folder for the frames of a series holds
+            other files.
+        ValueError: the scene is wrong, its time step is unstable, the ending of the output is unknown, or there is no such
+            device.
         FloatingPointError: the motion diverged; the output holds the frames before.
     """
     output = Path(output)
@@ -90,36 +94,40 @@ def simulate(
         if threads < 1:
             raise ValueError(f"threads must be at least 1, got {threads}")
         torch.set_num_threads(threads)
+    place = _device(device)
     scene = scene if isinstance(scene, Scene) else read_scene(configs.scene(str(scene)))
     if output.exists() and not overwrite:
         raise FileExistsError(f"{output} exists; choose another name, or say --overwrite")
     check_writable(output)
     start, material = scene.start()
-    mpm = scene.simulator(material, partial(_material, folder=scene.folder))
+    start = start.to(place)
+    mpm = scene.simulator(material, partial(resolve_law, folder=scene.folder)).to(place)
+    mpm.check(start)
     about = {"box": scene.box, "dt": scene.dt, "material": material, "names": scene.names, "scene": scene.yaml()}
     began, last, step = time.perf_counter(), start, 0
     try:
         with torch.no_grad(), WRITERS[output.suffix.lower()](output, **about) as out:
-            out.append(start, 0)
+            out.append(start.to("cpu"), 0)
             states = mpm.steps(start, scene.steps, scene.every)
             for last in _progress(states, scene.steps // scene.every) if progress else states:
                 step += scene.every
-                out.append(last, step)
+                out.append(last.to("cpu"), step)
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}; {output} holds the frames up to step {step}") from error
     seconds = time.perf_counter() - began
     return SimulationReport(output, len(material), step, len(out.steps), seconds, (_kinetic(start), _kinetic(last)))
 
 
-def _material(spec: MaterialSpec, folder: Path) -> Material:
-    """Reads a learned material (`{law: FILE}`, relative to the scene), or makes one of its description."""
-    if isinstance(spec, str) or "law" not in spec:
-        return resolve_material(spec)
-    if others := [key for key in spec if key != "law"]:
-        raise ValueError(f"a learned material has no option {others[0]!r}; there is law")
-    from geoops.learning import read_material
-
-    return read_material(folder / str(spec["law"]))
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device: expected cpu or cuda, got {name!r}") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device: expected cpu or cuda, got {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device: there is no {name!r} here; torch sees {torch.cuda.device_count()} CUDA devices")
+    return device
 
 
 def _kinetic(particles: Particles) -> float:

@@ -21,6 +21,11 @@ from ._xdmf import XDMF
 _FORMATS = (VTU, VTP, VTK, VTM, PLY, STL, OBJ, OFF, MSH, XDMF, OPENFOAM, VTI, VTS, VTR)
 # Errors that already say what is wrong with the file as such, and those that are not about its content.
 _PLAIN = (OSError, ImportError, MemoryError, NotImplementedError)
+# What to do with files of simulations, which are no meshes.
+_HINTS = {
+    ".vtkhdf": "a trajectory: geoops.data.read_trajectory reads it, geoops animate shows it",
+    ".pvd": "a list of files: read one of the .vtp files that it names",
+}
 
 
 def formats() -> tuple[Format, ...]:
@@ -100,7 +105,8 @@ def _format(path: Path) -> Format:
     for kind in _FORMATS:
         if suffix in kind.suffixes or (path.is_dir() and kind.folders and not suffix):
             return kind
-    raise ValueError(f"{path}: unknown format {suffix or '(no suffix)'!r}; geoops knows {_suffixes(lambda f: True)}")
+    hint = f" ({_HINTS[suffix]})" if suffix in _HINTS else ""
+    raise ValueError(f"{path}: unknown format {suffix or '(no suffix)'!r}{hint}; geoops knows {_suffixes(lambda f: True)}")
 
 
 def _suffixes(wanted: Callable[[Format], bool]) -> str:

@@ -17,6 +17,7 @@ from ._losses import rel_l2 as rel_l2
 from ._losses import relative_errors as relative_errors
 from ._material_bundle import export_material as export_material
 from ._material_bundle import read_material as read_material
+from ._material_bundle import resolve_law as resolve_law
 from ._metrics import MetricRegion as MetricRegion
 from ._metrics import summarise as summarise
 from ._optimizers import MuonAdamW as MuonAdamW

@@ -9,6 +9,8 @@ from typing import Any
 
 import geoops.models
 import geoops.physics
+from geoops.data import resolve_material
+from geoops.data._materials import MaterialSpec
 from geoops.physics import Law, Material, material
 
 from ._bundle import BUNDLE_FORMAT, read_meta, write_safetensors
@@ -94,6 +96,32 @@ def read_material(path_or_name: str | os.PathLike) -> Material:
     except (TypeError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit the laws of this geoops: {error}") from error
     return found.eval().requires_grad_(False)
+
+
+def resolve_law(spec: MaterialSpec, folder: str | Path = "") -> Material:
+    """Returns the material of a description in a scene, also of learned ones.
+
+    Args:
+        spec: as `geoops.data.resolve_material` takes it, or `{"law": FILE}` with a file that `export_material` wrote or the
+            name of a packaged law such as nclaw/jelly-structured; `name` beside it is a label.
+        folder: where relative paths begin, `scene.folder` for those of a scene.
+
+    Raises:
+        FileNotFoundError: there is neither such a file nor such a packaged law.
+        ValueError: the description is wrong, or the file holds no material.
+
+    Example:
+        With a scene: `simulated(scene, partial(resolve_law, folder=scene.folder))`.
+
+        >>> from geoops.learning import resolve_law
+        >>> resolve_law("jelly").elastic
+        FixedCorotated()
+    """
+    if isinstance(spec, str) or "law" not in spec:
+        return resolve_material(spec)
+    if others := [key for key in spec if key not in ("law", "name")]:
+        raise ValueError(f"a learned material has no option {others[0]!r}; there are law and name")
+    return read_material(find_checkpoint(str(spec["law"]), folder))
 
 
 def _build(facts: Mapping[str, Any] | None) -> Law | None:

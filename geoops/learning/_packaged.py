@@ -15,17 +15,22 @@ def checkpoint_names() -> list[str]:
     return sorted(p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.safetensors"))
 
 
-def find_checkpoint(path_or_name: str | os.PathLike) -> Path:
+def find_checkpoint(path_or_name: str | os.PathLike, folder: str | Path = "") -> Path:
     """Returns the file of a path or a name; a file comes before a name.
+
+    Args:
+        path_or_name: a file, or the name of a packaged model.
+        folder: where relative paths begin.
 
     Raises:
         FileNotFoundError: there is neither; the message lists the names there are.
     """
-    path = Path(path_or_name)
+    path = Path(folder) / path_or_name
     if path.is_file():
         return path
     name = str(path_or_name)
     if name in checkpoint_names():
         return checkpoints_folder() / f"{name}.safetensors"
     names = ", ".join(checkpoint_names()) or "none"
-    raise FileNotFoundError(f"no checkpoint {name!r}: it is neither a file nor one of the packaged models ({names})")
+    where = f" in {folder}" if str(folder) else ""
+    raise FileNotFoundError(f"no checkpoint {name!r}: it is neither a file{where} nor one of the packaged models ({names})")

@@ -48,6 +48,8 @@ class IsotropicEnergy(Law):
     Source of the strains: Hill 1968, "On constitutive inequalities for simple materials".
     """
 
+    courant = 0.7  # as `geoops.physics.ElasticLaw.courant`
+
     def __init__(self, dim: int = 3, hidden: int = 32, modulus: float = 1e5, exponent: float = 0.5, strain: float = 0.1):
         super().__init__()
         if dim not in (2, 3):

@@ -46,16 +46,20 @@ class ByMaterial(nn.Module):
         self.register_buffer("back", order.argsort(), persistent=False)
         self._counts = torch.bincount(material, minlength=len(self.laws)).tolist()
 
-    def wave_speed(self, density: float) -> float:
-        """Returns the speed of the fastest waves at rest; 0 if no law knows its waves."""
-        present = [law for law, count in zip(self.laws, self._counts, strict=True) if count]
-        return max((law.wave_speed(density) for law in present if hasattr(law, "wave_speed")), default=0.0)
+    def shares(self, values: Float[Tensor, "*scenes particles"]) -> list[tuple[nn.Module, Tensor]]:
+        """Returns the laws that have particles, each with the values of its particles."""
+        self._check_count(values.shape[-1])
+        parts = values.index_select(-1, self.order).split(self._counts, -1)
+        return [(law, part) for law, part in zip(self.laws, parts, strict=True) if part.shape[-1]]
 
     def forward(self, F: Float[Tensor, "*scenes particles d d"]) -> Float[Tensor, "*scenes particles d d"]:
-        if F.shape[-3] != len(self.material):
-            raise ValueError(f"ByMaterial: the materials of {len(self.material)} particles are known, got {F.shape[-3]} particles")
+        self._check_count(F.shape[-3])
         if max(self._counts, default=0) == len(self.material):
             return self.laws[self._counts.index(len(self.material))](F)
         parts = F.index_select(-3, self.order).split(self._counts, -3)
         mapped = [law(part) for law, part in zip(self.laws, parts, strict=True) if part.shape[-3]]
         return torch.cat(mapped, -3).index_select(-3, self.back)
+
+    def _check_count(self, count: int) -> None:
+        if count != len(self.material):
+            raise ValueError(f"ByMaterial: the materials of {len(self.material)} particles are known, got {count} particles")

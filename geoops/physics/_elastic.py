@@ -14,6 +14,9 @@ from ._law import Law
 
 Matrices = Float[Tensor, "*batch d d"]
 
+#: `ElasticLaw.courant` of laws with and without stiffness against shear.
+SOLID, FLUID = 0.7, 0.35
+
 
 def determinant(F: Matrices) -> Float[Tensor, "*batch"]:
     """Returns det F of 2x2 or 3x3 matrices, expanded along the first row."""
@@ -44,6 +47,11 @@ class ElasticLaw(Law):
     Raises:
         ValueError: a constant is out of range.
     """
+
+    #: Longest stable time step of `MPM`, in times in which pressure waves cross a cell. It is measured, with cubes that were thrown
+    #: against walls for two seconds: solids diverged from 0.98 on with a Poisson's ratio of 0.2 and from 0.8 on with 0.4 and 0.45,
+    #: fluids from 0.38 (`Tait`) and 0.45 on. Nearly incompressible solids are like fluids: with 0.49 they diverged at 0.7.
+    courant = SOLID
 
     def __init__(self, young: float, poisson: float):
         super().__init__()
@@ -177,6 +185,8 @@ class WeaklyCompressible(ElasticLaw):
     $\mu$ is not used. It needs the return map `VolumeOnly`, else F collects shear for ever.
     """
 
+    courant = FLUID
+
     def energy(self, F: Matrices) -> Float[Tensor, "*batch"]:
         return self._constants(F)[1] / 2 * (determinant(F) - 1).square()
 
@@ -200,6 +210,8 @@ class Tait(ElasticLaw):
         young, poisson: constants that give the bulk modulus $\lambda$.
         exponent: $\gamma > 1$; 7 is usual for water.
     """
+
+    courant = FLUID
 
     def __init__(self, young: float, poisson: float, exponent: float = 7.0):
         super().__init__(young, poisson)

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from geoops import ops
 
+from ._by_material import ByMaterial
 from ._check import check_start
+from ._elastic import SOLID
 from ._mpm_state import Box, Particles
 from ._order import EVERY, LEAST, grid_order, taken
 from ._return_maps import Unchanged
@@ -42,6 +44,12 @@ class MPM(nn.Module):
 
     def __init__(self, box: Box, dt: float, elastic: nn.Module, plastic: nn.Module | None = None):
         super().__init__()
+        for name, law in {"elastic": elastic, "plastic": plastic or Unchanged()}.items():
+            if not isinstance(law, nn.Module):
+                raise TypeError(
+                    f"MPM: expected {name} to be a module such as FixedCorotated(1e5, 0.2), got {law!r}; materials with names come "
+                    "from geoops.physics.material, which has the attributes elastic and plastic"
+                )
         if not (dt > 0 and math.isfinite(dt)):
             raise ValueError(f"MPM: expected dt > 0, got {dt}")
         self.box, self.dt = box, dt
@@ -69,14 +77,13 @@ class MPM(nn.Module):
         makes steps up to three times as fast. The states have the order of the particles given.
 
         Raises:
-            ValueError: no particles, a value of the start is NaN, or a particle is too close to a face of the box or
-                outside; the time step is longer than pressure waves take through a cell, where the law knows its waves.
+            ValueError: `every` is below 1, `count` is negative, or `check` refuses the start.
             FloatingPointError: a value is no longer finite; names the step, the scene and the particle.
         """
-        if every < 1:
-            raise ValueError(f"MPM: expected every >= 1, got {every}")
-        check_start(self.box, particles)
-        self._check_time_step(particles)
+        if every < 1 or count < 0:
+            name, least, value = ("every", 1, every) if every < 1 else ("count", 0, count)
+            raise ValueError(f"MPM: expected {name} >= {least}, got {value}")
+        self.check(particles)
         places = None
         for step in range(1, count + 1):
             if step % EVERY == 1 and particles.x.ndim == 2 and len(particles.x) > LEAST and not torch.is_grad_enabled():
@@ -89,7 +96,31 @@ class MPM(nn.Module):
 
     def run(self, particles: Particles, count: int) -> Particles:
         """Returns the state after `count` steps; errors as in `steps`."""
-        return next(self.steps(particles, count, count), particles) if count else particles
+        return next(self.steps(particles, count, max(count, 1)), particles)
+
+    def check(self, particles: Particles) -> None:
+        """Checks a start as `steps` does.
+
+        The time step must not be longer than `courant` of the time in which pressure waves cross a cell, of each law that knows
+        its waves (`wave_speed`) and its lightest particle. Waves of a material that is compressed are faster than those at rest,
+        so steps near the bound may be unstable all the same.
+
+        Raises:
+            ValueError: there are no particles, a value is not finite, a particle is too close to a face of the box or
+                outside, or the time step is too long.
+        """
+        check_start(self.box, particles)
+        density = particles.mass.detach() / particles.volume.detach()
+        density = density.where(density > 0, math.inf)  # without mass there are no waves
+        for law, own in self.elastic.shares(density) if isinstance(self.elastic, ByMaterial) else [(self.elastic, density)]:
+            fastest = law.wave_speed(float(own.min())) if hasattr(law, "wave_speed") else 0.0
+            courant = getattr(law, "courant", SOLID)
+            if self.dt * fastest > courant * self.box.dx:
+                bound = courant * self.box.dx / fastest
+                raise ValueError(
+                    f"MPM: dt = {self.dt:g} is unstable: the bound of {type(law).__name__} is {bound:.3g} ({courant:g} of the time "
+                    "in which pressure waves cross a cell); take a smaller dt or a larger dx"
+                )
 
     def _check_finite(self, particles: Particles, step: int, places: Tensor | None) -> None:
         total = particles.x.detach().sum() + particles.F.detach().sum()
@@ -101,16 +132,3 @@ class MPM(nn.Module):
             where = f" of scene {scene[0]}" if scene else ""
             particle = particle if places is None else int(places[particle])
             raise FloatingPointError(f"MPM: after step {step} particle {particle}{where} is not finite; a smaller dt may help")
-
-    def _check_time_step(self, particles: Particles) -> None:
-        density = particles.mass.detach() / particles.volume
-        density = density[density > 0]
-        speed = getattr(self.elastic, "wave_speed", None)
-        if speed is None or density.numel() == 0:
-            return
-        fastest = speed(float(density.min()))
-        if self.dt * fastest > self.box.dx:
-            bound = self.box.dx / fastest
-            raise ValueError(
-                f"MPM: dt = {self.dt:g} is unstable: pressure waves cross a cell in {bound:.3g}; take a smaller dt or a larger dx"
-            )

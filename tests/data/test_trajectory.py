@@ -110,9 +110,55 @@ def test_pvd_series(tmp_path):
     cloud = io.read(tmp_path / "a b" / "a b_000006.vtp")
     assert torch.equal(cloud.point_fields["F"], trajectory.frames.F[3])
     assert torch.equal(cloud.point_fields["material"], trajectory.material)
-    with pytest.raises(ValueError, match="odd"), PVDWriter(tmp_path / "c.pvd", **about) as out:
-        raise ValueError("odd")
-    assert not (tmp_path / "c.pvd").exists()
+
+
+def series(path, trajectory, steps, error=None):
+    """Writes frames as a series, then meets an error."""
+    about = {name: getattr(trajectory, name) for name in ("box", "dt", "material", "names", "scene")}
+    with PVDWriter(path, **about) as out:
+        for step in steps:
+            out.append(trajectory.frame(step // 2), step)
+        if error is not None:
+            raise error
+
+
+def content(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_series_is_replaced_whole_or_not_at_all(tmp_path):
+    trajectory, path = made(), tmp_path / "old.pvd"
+    for error, steps in ((ValueError("odd"), [0]), (FloatingPointError("nan"), []), (OSError("disk"), [0, 2])):
+        with pytest.raises(type(error), match=str(error)):
+            series(path, trajectory, steps, error)
+        assert not list(tmp_path.iterdir())
+    series(path, trajectory, [0, 2, 4, 6])
+    before = content(tmp_path)
+    assert sorted(before) == ["old.pvd", *(f"old/old_00000{step}.vtp" for step in (0, 2, 4, 6))]
+    with pytest.raises(ValueError, match="odd"):
+        series(path, trajectory, [2], ValueError("odd"))
+    assert content(tmp_path) == before
+    with pytest.raises(KeyboardInterrupt):
+        series(path, trajectory, [0, 2], KeyboardInterrupt())
+    assert sorted(content(tmp_path)) == ["old.pvd", "old/old_000000.vtp", "old/old_000002.vtp"]
+    assert pyvista.get_reader(str(path)).time_values == pytest.approx([0, 2e-4])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["old", "old.pvd"]
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "my_1.vtp.bak", "our_000001.vtp", "my_000001.vtp/deep.txt"])
+def test_folders_of_others_are_left_alone(tmp_path, name):
+    file = tmp_path / "my" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("precious")
+    with pytest.raises(FileExistsError, match=rf"my, the folder for .*my\.pvd, exists and holds '{name.split('/')[0]}'"):
+        series(tmp_path / "my.pvd", made(), [0])
+    assert content(tmp_path) == {f"my/{name}": b"precious"}
+
+
+def test_a_file_in_the_place_of_the_frames(tmp_path):
+    (tmp_path / "my").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"my, the folder for .*exists and is no folder"):
+        series(tmp_path / "my.pvd", made(), [0])
 
 
 def record(path, trajectory, frames, error=None):

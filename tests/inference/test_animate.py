@@ -41,7 +41,10 @@ def test_a_page_of_one_file(files, tmp_path):
 def test_captions(files, tmp_path):
     page = animate(files, tmp_path / "pair.html", titles=["true", "other"], progress=False).read_text()
     assert '"other"' in page
-    assert '"sand"' in animate(files, tmp_path / "pair.html", field="speed", progress=False).read_text()
+    with pytest.raises(FileExistsError, match=r"pair\.html exists; choose another name, or say --overwrite"):
+        animate(files, tmp_path / "pair.html", field="speed", progress=False)
+    assert '"other"' in (tmp_path / "pair.html").read_text()
+    assert '"sand"' in animate(files, tmp_path / "pair.html", field="speed", overwrite=True, progress=False).read_text()
 
 
 def test_errors(files, tmp_path):

@@ -77,11 +77,16 @@ def test_a_learned_material(scene, tmp_path):
     read = simulate(scene, tmp_path / "read.vtkhdf", progress=False)
     assert read.kinetic == named.kinetic
     assert read_trajectory(tmp_path / "read.vtkhdf").names == ("law=law.safetensors", "sand")
+    scene.write_text(TEXT.replace("material: jelly", "material: {law: law.safetensors, name: tuned}"))
+    assert simulate(scene, tmp_path / "label.vtkhdf", progress=False).kinetic == named.kinetic
+    scene.write_text(TEXT.replace("material: jelly", "material: {law: nclaw/jelly-structured}"))
+    learned = simulate(scene, tmp_path / "packaged.vtkhdf", progress=False)
+    assert learned.kinetic == pytest.approx(named.kinetic, rel=1e-2)
     scene.write_text(TEXT.replace("material: jelly", "material: {law: law.safetensors, young: 1}"))
     with pytest.raises(ValueError, match="no option 'young'"):
         simulate(scene, tmp_path / "a.vtkhdf", progress=False)
     scene.write_text(TEXT.replace("material: jelly", "material: {law: absent.safetensors}"))
-    with pytest.raises(FileNotFoundError, match="absent"):
+    with pytest.raises(FileNotFoundError, match=r"'absent\.safetensors'.*nclaw/jelly-structured"):
         simulate(scene, tmp_path / "a.vtkhdf", progress=False)
 
 
@@ -105,10 +110,38 @@ def test_errors(scene, tmp_path):
         simulate(scene, tmp_path / "a.vtkhdf", threads=0)
     with pytest.raises(FileNotFoundError, match="no folder"):
         simulate(scene, tmp_path / "absent" / "a.vtkhdf")
+    for device, words in (("gpu", "expected cpu or cuda, got 'gpu'"), ("meta", "got 'meta'"), ("cuda:99", "no 'cuda:99' here")):
+        with pytest.raises(ValueError, match=f"device: .*{words}"):
+            simulate(scene, tmp_path / "a.vtkhdf", device=device)
     scene.write_text(TEXT.replace("dt: 1e-4", "dt: 1e-2"))
-    with pytest.raises(ValueError, match="unstable"):
-        simulate(scene, tmp_path / "a.vtkhdf", progress=False)
+    for name in ("a.vtkhdf", "a.pvd"):
+        with pytest.raises(ValueError, match="unstable"):
+            simulate(scene, tmp_path / name, progress=False)
     scene.write_text(TEXT.replace("[0.5, 0.6, 0.5]", "[0.5, 0.9, 0.5]"))
     with pytest.raises(ValueError, match=r"particle \d+ starts at"):
         simulate(scene, tmp_path / "a.vtkhdf", progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["scene.yaml"]
+
+
+def test_a_wrong_start_leaves_an_older_series_alone(scene, tmp_path):
+    simulate(scene, tmp_path / "o.pvd", progress=False)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*.[pv][vt]*")}
+    assert len(before) == 4
+    text = scene.read_text()
+    for wrong in (text.replace("dt: 1e-4", "dt: 1e-2"), text.replace("[0.5, 0.6, 0.5]", "[0.5, 0.9, 0.5]")):
+        scene.write_text(wrong)
+        with pytest.raises(ValueError, match=r"unstable|starts at"):
+            simulate(scene, tmp_path / "o.pvd", overwrite=True, progress=False)
+        assert {p: p.read_bytes() for p in tmp_path.rglob("*.[pv][vt]*")} == before
+    scene.write_text(text.replace("steps: 7", "steps: 3"))
+    simulate(scene, tmp_path / "o.pvd", overwrite=True, progress=False)
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["o_000000.vtp", "o_000003.vtp"]
+
+
+def test_on_a_device(scene, tmp_path, device):
+    here = simulate(scene, tmp_path / "here.vtkhdf", progress=False)
+    there = simulate(scene, tmp_path / "there.vtkhdf", device=device.type, progress=False)
+    assert there.kinetic == pytest.approx(here.kinetic, rel=1e-4)
+    x = [read_trajectory(tmp_path / f"{name}.vtkhdf").frames.x for name in ("here", "there")]
+    torch.testing.assert_close(*x, rtol=0, atol=1e-5)
+    assert simulate(scene, tmp_path / "there.pvd", device=device.type, progress=False).frames == 3

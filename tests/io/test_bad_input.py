@@ -93,6 +93,12 @@ def test_unknown_suffix_lists_the_known(tmp_path):
     (tmp_path / "a.docx").write_text("x")
     with pytest.raises(ValueError, match=r"unknown format '\.docx'; geoops knows \.vtu, \.vtp"):
         io.read(tmp_path / "a.docx")
+    with pytest.raises(
+        ValueError, match=r"unknown format '\.vtkhdf' \(a trajectory: geoops\.data\.read_trajectory reads it, geoops anim"
+    ):
+        io.read(tmp_path / "a.vtkhdf")
+    with pytest.raises(ValueError, match=r"unknown format '\.pvd' \(a list of files: read one of the \.vtp files"):
+        io.read(tmp_path / "a.PVD")
     with pytest.raises(ValueError, match=r"unknown format '\(no suffix\)'"):
         io.write(tmp_path / "a", surface())
 

@@ -32,11 +32,14 @@ def test_gradients_reach_every_law_and_every_particle():
     assert all(law.log_young.grad.abs() > 0 for law in both.laws)
 
 
-def test_the_fastest_waves_count():
-    both = ByMaterial(laws(), torch.tensor([0, 1]))
-    assert both.wave_speed(1e3) == max(law.wave_speed(1e3) for law in laws())
-    assert ByMaterial(laws(), torch.tensor([1])).wave_speed(1e3) == laws()[1].wave_speed(1e3)
-    assert ByMaterial([Unchanged()], torch.tensor([0])).wave_speed(1e3) == 0
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_laws_with_the_values_of_their_particles(batch):
+    both = ByMaterial((*laws(), Unchanged()), torch.tensor([2, 0, 2]))
+    values = torch.tensor([1.0, 2.0, 3.0]).expand(*batch, 3)
+    (first, own), (second, others) = both.shares(values)
+    assert (first, second) == (both.laws[0], both.laws[2])
+    assert torch.equal(own, values[..., 1:2])
+    assert torch.equal(others, values[..., ::2])
 
 
 def test_errors():
