@@ -133,7 +133,7 @@ def test_a_wrong_start_leaves_an_older_series_alone(scene, tmp_path):
         with pytest.raises(ValueError, match=r"unstable|starts at"):
             simulate(scene, tmp_path / "o.pvd", overwrite=True, progress=False)
         assert {p: p.read_bytes() for p in tmp_path.rglob("*.[pv][vt]*")} == before
-    scene.write_text(text.replace("steps: 7", "steps: 3"))
+    scene.write_text(text.replace("steps: 6", "steps: 3"))
     simulate(scene, tmp_path / "o.pvd", overwrite=True, progress=False)
     assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["o_000000.vtp", "o_000003.vtp"]
 
