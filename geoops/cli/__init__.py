@@ -97,6 +97,9 @@ def _dispatch(args: list[str]) -> int:
             from ._call import run_function
 
             return run_function(target, args[len(words) :], prog=f"geoops {' '.join(words)}")
+    if args[-1] in ("-h", "--help") and any(words[0] == args[0] for words in FUNCTIONS):
+        sys.stdout.write(USAGE)
+        return 0
     known = [*FIT_COMMANDS, *(" ".join(words) for words in FUNCTIONS)]
     sys.stderr.write(f"geoops: error: unknown command {' '.join(args[:3])!r}; there are {', '.join(known)}\n")
     return 2

@@ -24,7 +24,8 @@ def run_function(target: str, args: Sequence[str], prog: str) -> int:
     module, name = target.split(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     parameters = inspect.signature(function).parameters
-    parser = ArgumentParser(prog=prog, description=_first_paragraph(function), exit_on_error=False)
+    short = ", ".join(f"{s} is short for --{name}" for s, names in SHORT.items() for name in names if name in parameters)
+    parser = ArgumentParser(prog=prog, description=_first_paragraph(function), epilog=short or None, exit_on_error=False)
     options = {short for names in SHORT.values() for short in names}
     positional = [p for p in parameters.values() if p.default is p.empty and p.name not in options]
     for p in positional:

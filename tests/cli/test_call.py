@@ -92,6 +92,12 @@ def test_misuse_names_the_option(call, args, words):
     assert not calls
 
 
+def test_help_tells_of_short_options(call, capfd):
+    with pytest.raises(SystemExit):
+        call("predict", "--help")
+    assert "-o is short for --output" in capfd.readouterr().out
+
+
 def test_tables_are_printed(call):
     code, out, _ = call("superres", "folder")
     assert code == 0

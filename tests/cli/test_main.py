@@ -10,6 +10,8 @@ import geoops
 def test_help_and_version(geoops_main, capfd):
     assert geoops_main(["--help"]) == 0
     assert "geoops predict" not in capfd.readouterr().err
+    assert geoops_main(["data", "make", "--help"]) == 0
+    assert "data make unit-cell ROOT" in capfd.readouterr().out
     assert geoops_main([]) == 2
     assert geoops_main(["--version"]) == 0
     assert capfd.readouterr().out.endswith(f"geoops {geoops.__version__}\n")
