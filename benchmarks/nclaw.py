@@ -25,6 +25,7 @@ LAWS = (
     *("structured", "faithful", "velocity", "warm", "neural", "sysid", "labelled", "spline", "plain", "polar", "invariant"),
     "untrained",  # the control: networks as they start
 )
+NOT_PACKAGED = ("velocity", "plain", "polar", "invariant", "untrained")
 RUNS = Path("build/nclaw")
 console = Console(stderr=True)
 
@@ -81,8 +82,9 @@ def train(material: str, law: str, seed: int, install: bool) -> None:
         found = read_material(ROOT / RUNS / name / "model.safetensors").named_parameters()
         record["constants"] = {key: value.item() for key, value in found if value.numel() == 1}
         record["training"], record["history"], record["errors"] = (metrics[key] for key in ("training", "history", "results"))
-    console.print(f"{name}: reconstruction {metrics['results']['reconstruction']:.2e}")
-    if install and seed == 0 and law != "untrained":
+    error = metrics["results"]["reconstruction"]
+    console.print(f"{name}: reconstruction {'breaks down' if error is None else f'{error:.2e}'}")
+    if install and seed == 0 and law not in NOT_PACKAGED:
         target = ROOT / "geoops" / "checkpoints" / "nclaw" / f"{material}-{law}.safetensors"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / RUNS / name / "model.safetensors", target)
