@@ -160,6 +160,8 @@ def test_packaged_recipes_parse(name, place):
 
     class Dry(_fit.FitCLI):
         def instantiate_classes(self):
+            if name.startswith("nclaw/"):
+                super().instantiate_classes()  # laws are small
             raise Parsed
 
     overlay = name.startswith("nclaw/laws/")  # laws for any of the motions
