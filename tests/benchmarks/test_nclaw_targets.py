@@ -67,11 +67,11 @@ def test_the_published_networks_reach_the_published_errors(tables, law, material
 
 @pytest.mark.parametrize("material", MATERIALS)
 def test_no_error_on_the_published_schedule_is_far_from_the_published_one(tables, material):
-    """Three times at most, and the better of the two schedules is below it but for a per cent."""
+    """Three times at most, and the better of the two schedules reaches it, to the two digits that are published."""
     faithful, warm = (tables.errors(records(tables, material, law)[0]) for law in ("faithful", "warm"))
     for motion, published in zip(MOTIONS, tables.PUBLISHED[material], strict=True):
         assert faithful[motion] <= 3 * published
-        assert min(faithful[motion], warm[motion]) <= 1.01 * published
+        assert float(f"{min(faithful[motion], warm[motion]):.1e}") <= published
 
 
 @pytest.mark.parametrize("material", MATERIALS)
