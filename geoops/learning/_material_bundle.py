@@ -21,12 +21,11 @@ def law_facts(law: Law | None) -> dict[str, Any] | None:
     """Returns class and options of a law: constructor arguments that it keeps as attributes of their names.
 
     Raises:
-        ValueError: the class is not in geoops, so that a file could not name it, or an option is no plain value.
+        ValueError: an option is no plain value, so that a file could not hold it.
     """
     if law is None:
         return None
     name = type(law).__name__
-    _find_law(name)
     options = {key: getattr(law, key) for key in inspect.signature(type(law)).parameters if hasattr(law, key)}
     try:
         return {"class": name, "options": json.loads(json.dumps(options))}
@@ -68,12 +67,13 @@ def export_material(
     return write_safetensors(Path(path), of.state_dict(), meta)
 
 
-def read_material(path_or_name: str | os.PathLike) -> Material:
+def read_material(path_or_name: str | os.PathLike, *laws: type[Law]) -> Material:
     """Reads a material; nothing in the file is executed.
 
     Args:
         path_or_name: a file, such as `model.safetensors` of a run, or the name of a packaged material such as
             `"nclaw/jelly-structured"`.
+        *laws: classes of laws that are not in geoops, if the material has such.
 
     Raises:
         FileNotFoundError: there is neither; the message lists the names there are.
@@ -89,7 +89,7 @@ def read_material(path_or_name: str | os.PathLike) -> Material:
     facts = meta["material"]
     try:
         known = facts.get("formula")
-        found = material(known) if known else Material(_build(facts["elastic"]), _build(facts["plastic"]))
+        found = material(known) if known else Material(_build(facts["elastic"], laws), _build(facts["plastic"], laws))
         found.load_state_dict(load_file(path))
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged: {error}") from error
@@ -124,13 +124,13 @@ def resolve_law(spec: MaterialSpec, folder: str | Path = "") -> Material:
     return read_material(find_checkpoint(str(spec["law"]), folder))
 
 
-def _build(facts: Mapping[str, Any] | None) -> Law | None:
-    return None if facts is None else _find_law(facts["class"])(**facts["options"])
+def _build(facts: Mapping[str, Any] | None, laws: tuple[type[Law], ...]) -> Law | None:
+    return None if facts is None else _find_law(facts["class"], laws)(**facts["options"])
 
 
-def _find_law(name: str) -> type[Law]:
-    for where in (geoops.models, geoops.physics):
-        cls = getattr(where, name, None)
+def _find_law(name: str, laws: tuple[type[Law], ...]) -> type[Law]:
+    known = (getattr(where, name, None) for where in (geoops.models, geoops.physics))
+    for cls in (*(law for law in laws if law.__name__ == name), *known):
         if isinstance(cls, type) and issubclass(cls, Law):
             return cls
-    raise ValueError(f"{name!r} is no law of geoops.models or geoops.physics")
+    raise ValueError(f"{name!r} is no law of geoops: give its class, read_material(path, {name})")

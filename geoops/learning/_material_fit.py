@@ -343,7 +343,8 @@ class MaterialFit(Fit):
         facts = read_meta(path).get("material")
         if facts != self.facts:
             raise ValueError(f"{path} holds {facts}, the recipe has {self.facts}")
-        self.material.load_state_dict(read_material(path).state_dict())
+        laws = (law for law in (self.material.elastic, self.material.plastic) if isinstance(law, Law))
+        self.material.load_state_dict(read_material(path, *map(type, laws)).state_dict())
 
     # Checkpoints
 

@@ -10,7 +10,8 @@ class Law(nn.Module, ABC):
     r"""A stress law, $F \mapsto \tau$, or a return map, $F^* \mapsto F$, of deformation gradients.
 
     Derive from it to write a law that recipes can name, as `class_path: package.MyLaw` under `model.elastic` or
-    `model.plastic`. Constructor arguments that are kept as attributes of their names are stored with a trained law.
+    `model.plastic`. Constructor arguments that are kept as attributes of their names are stored with a trained law, which
+    `geoops.learning.read_material(path, MyLaw)` reads.
 
     Example:
         >>> import torch

@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from geoops.data import MotionData, MotionTest
 from geoops.learning import MaterialFit, read_bundle, read_material
 from geoops.models import IsotropicEnergy, NCLawElastic, NCLawPlastic, YieldProjection
+from geoops.physics import Law
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -236,6 +237,26 @@ def test_materials_come_back_from_their_files(make, tmp_path):
     assert path.stat().st_size < 100_000
     with pytest.raises(ValueError, match=r"holds a material, not a network: geoops.learning.read_material"):
         read_bundle(path)
+
+
+class Spring(Law):
+    def __init__(self, power: int = 1):
+        super().__init__()
+        self.power, self.stiffness = power, torch.nn.Parameter(torch.tensor(3e4))
+
+    def forward(self, F):
+        return self.stiffness * (F @ F.mT - torch.eye(F.shape[-1], device=F.device)) ** self.power
+
+
+def test_a_law_of_ones_own_trains_and_comes_back(data, tmp_path):
+    fit = MaterialFit(Spring(), lr={"elastic": 1e3}, weak_form=1)
+    run(fit, data(), 2)
+    path = fit.export(tmp_path / "law.safetensors", {}, {})
+    found = read_material(path, Spring)
+    assert found.elastic.stiffness == fit.material.elastic.stiffness
+    fit.restore(path)
+    with pytest.raises(ValueError, match=r"'Spring' is no law of geoops: give its class, read_material\(path, Spring\)"):
+        read_material(path)
 
 
 def test_bad_input(unchecked, data, tmp_path):
