@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._motion import MotionData as MotionData
     from ._motion import MotionTest as MotionTest
     from ._normalizer import Normalizer as Normalizer
+    from ._observe import materials_of as materials_of
     from ._observe import observe as observe
     from ._observe import simulated as simulated
     from ._pack import to_shapes as to_shapes
@@ -43,6 +44,7 @@ _MODULES = {
     "MotionData": "_motion",
     "MotionTest": "_motion",
     "Normalizer": "_normalizer",
+    "materials_of": "_observe",
     "observe": "_observe",
     "simulated": "_observe",
     "to_shapes": "_pack",
@@ -58,6 +60,7 @@ _MODULES = {
 __all__ = [
     "Body",
     "FieldBatch",
+    "Labels",
     "MeshData",
     "MeshFolder",
     "MotionData",
@@ -67,6 +70,7 @@ __all__ = [
     "Scene",
     "Task",
     "TrajectoryWriter",
+    "materials_of",
     "observe",
     "parse_scene",
     "random_throw",

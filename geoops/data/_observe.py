@@ -60,12 +60,16 @@ def observe(
     )
 
 
+def materials_of(motion: Trajectory) -> dict[str, MaterialSpec]:
+    """Returns the descriptions of the materials of a motion by their names; names themselves where the scene is not known."""
+    specs = parse_scene(motion.scene).materials if motion.scene else motion.names
+    return dict(zip(motion.names, specs, strict=True))
+
+
 def described(source: str | Path) -> dict[str, MaterialSpec]:
     """Returns the materials of a motion by their names, without a simulation; arguments and errors as for `observe`."""
     if Path(source).suffix.lower() in ENDINGS:
-        motion = read_trajectory(source)
-        specs = parse_scene(motion.scene).materials if motion.scene else motion.names
-        return dict(zip(motion.names, specs, strict=True))
+        return materials_of(read_trajectory(source))
     scene = read_scene(configs.scene(str(source)))
     return dict(zip(scene.names, scene.materials, strict=True))
 

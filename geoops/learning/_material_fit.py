@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from geoops.data import Labels, parse_scene, resolve_material
+from geoops.data import Labels, materials_of, resolve_material
 from geoops.physics import MPM, ByMaterial, Law, Material, Trajectory, material
 
 from ._bundle import read_meta
@@ -146,10 +146,8 @@ class MaterialFit(Fit):
                 f"the motion has the materials {', '.join(of.names)}, none of them is {name!r}, which is learned: "
                 "give the material the same name in all scenes"
             )
-        specs = parse_scene(of.scene).materials if of.scene else of.names
         laws = [
-            learned if other == name else resolve_material(spec).requires_grad_(False)
-            for other, spec in zip(of.names, specs, strict=True)
+            learned if other == name else resolve_material(spec).requires_grad_(False) for other, spec in materials_of(of).items()
         ]
         elastic = ByMaterial([law.elastic for law in laws], of.material)
         plastic = ByMaterial([law.plastic for law in laws], of.material)
