@@ -1,4 +1,6 @@
-"""Meshes and point clouds, their boundaries, distances and measures."""
+"""Meshes and point clouds, their boundaries, distances and measures; graphs of particles."""
+
+from typing import TYPE_CHECKING, Any
 
 from ._boundary import Facets as Facets
 from ._boundary import boundary_facets as boundary_facets
@@ -33,3 +35,14 @@ from ._solids import RoundedBox as RoundedBox
 from ._solids import Solid as Solid
 from ._solids import Sphere as Sphere
 from ._solids import Torus as Torus
+
+if TYPE_CHECKING:
+    from ._particle_graph import ParticleGraph as ParticleGraph
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ParticleGraph":  # torch_geometric takes a second to load
+        from ._particle_graph import ParticleGraph
+
+        return ParticleGraph
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

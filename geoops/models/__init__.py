@@ -1,5 +1,11 @@
-"""Complete networks, one file each; none imports another."""
+"""Complete networks, one file each; none imports another.
 
+Steppers of particles load on first use, since torch_geometric takes a second to load.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ._decoder import Decoder as Decoder
 from ._enf import ENF as ENF
 from ._enf import ENF2ENF as ENF2ENF
 from ._enf import field_enf as field_enf
@@ -15,3 +21,24 @@ from ._stress_baselines import StretchSplines as StretchSplines
 from ._structured_law import IsotropicEnergy as IsotropicEnergy
 from ._structured_law import YieldProjection as YieldProjection
 from ._transolver import Transolver as Transolver
+
+if TYPE_CHECKING:
+    from ._stepper import MotionScale as MotionScale
+    from ._stepper import Stepper as Stepper
+    from ._stepper import StepperSizes as StepperSizes
+
+_LATER = {
+    "MotionScale": "_stepper",
+    "Stepper": "_stepper",
+    "StepperSizes": "_stepper",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -15,6 +15,7 @@ from ._material import Material as Material
 from ._material import material as material
 from ._mooney_rivlin import MooneyRivlin as MooneyRivlin
 from ._mooney_rivlin import von_mises_plane_stress as von_mises_plane_stress
+from ._motion import Motion as Motion
 from ._mpm import MPM as MPM
 from ._mpm_state import Box as Box
 from ._mpm_state import Particles as Particles

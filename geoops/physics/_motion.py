@@ -1,0 +1,74 @@
+"""Positions of particles at even times: what steppers and decoders learn from, and what they make."""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ._mpm_state import Box
+
+
+@final
+@dataclass(frozen=True)
+class Motion:
+    """Positions of one scene.
+
+    Args:
+        x: positions; the first frame is the start, before anything is deformed.
+        spacing: time between frames.
+        box: box of the scene.
+        material: for each particle a place in `names`.
+        names: names of the materials.
+        volume: of each particle at the start.
+        scene: the scene as YAML text, empty if it is not known.
+
+    Raises:
+        ValueError: numbers of particles, dimensions or materials do not fit, or the time between frames is not positive.
+    """
+
+    x: Float[Tensor, "frames particles dim"]
+    spacing: float
+    box: Box
+    material: Int[Tensor, " particles"]
+    names: tuple[str, ...]
+    volume: Float[Tensor, " particles"]
+    scene: str = ""
+
+    def __post_init__(self) -> None:
+        n = len(self.material)
+        if self.x.ndim != 3 or self.x.shape[1:] != (n, len(self.box.cells)) or self.volume.shape != (n,):
+            raise ValueError(
+                f"Motion: {n} materials in a box of {len(self.box.cells)} dimensions need x of shape "
+                f"(frames, {n}, {len(self.box.cells)}) and {n} volumes, got {tuple(self.x.shape)} and {tuple(self.volume.shape)}"
+            )
+        if not self.spacing > 0:
+            raise ValueError(f"Motion: expected a time between frames > 0, got {self.spacing}")
+        if n and not 0 <= int(self.material.min()) <= int(self.material.max()) < len(self.names):
+            raise ValueError(f"Motion: material points beyond the {len(self.names)} names")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def times(self) -> Float[Tensor, " frames"]:
+        """Time of each frame."""
+        return torch.arange(len(self.x), dtype=torch.float64, device=self.x.device) * self.spacing
+
+    @property
+    def gravity(self) -> Float[Tensor, " dim"]:
+        """Change of velocity in a frame, in length per frame squared."""
+        return torch.tensor(self.box.gravity, dtype=self.x.dtype, device=self.x.device) * self.spacing**2
+
+    @property
+    def bounds(self) -> Float[Tensor, "dim 2"]:
+        """Lowest and highest coordinate that particles reach along each axis, where the walls act."""
+        box = self.box
+        margin = box.bound * box.dx
+        low, high = self.x.new_full((len(box.cells),), margin), self.x.new_tensor(box.lengths) - margin
+        return torch.stack([low, high], 1)
+
+    def of(self, particles: Int[Tensor, " chosen"]) -> "Motion":
+        """Returns the motion of some particles."""
+        return replace(self, x=self.x[:, particles], material=self.material[particles], volume=self.volume[particles])
