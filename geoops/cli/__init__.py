@@ -16,6 +16,7 @@ FUNCTIONS = {
     ("animate",): "geoops.inference:animate",
     ("view",): "geoops.viz:view",
     ("data", "make", "unit-cell"): "geoops.data.unit_cell:make",
+    ("data", "make", "particles"): "geoops.data.particles:make",
 }
 
 USAGE = """usage: geoops COMMAND ...
@@ -35,6 +36,8 @@ USAGE = """usage: geoops COMMAND ...
                         draw a field
   data make unit-cell ROOT
                         make the unit-cell data set
+  data make particles ROOT --material jelly|water|sand|plasticine --dim 2|3
+                        simulate motions of particles to learn from
 
 geoops COMMAND --help lists the options of a command.
 """

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from ._scene import Scene as Scene
     from ._scene import parse_scene as parse_scene
     from ._scene import read_scene as read_scene
+    from ._trajectory_read import read_field as read_field
+    from ._trajectory_read import read_motion as read_motion
     from ._trajectory_read import read_trajectory as read_trajectory
+    from ._trajectory_write import MotionWriter as MotionWriter
     from ._trajectory_write import TrajectoryWriter as TrajectoryWriter
+    from ._trajectory_write import write_motion as write_motion
     from ._trajectory_write import write_trajectory as write_trajectory
 
 _MODULES = {
@@ -52,8 +56,12 @@ _MODULES = {
     "Scene": "_scene",
     "parse_scene": "_scene",
     "read_scene": "_scene",
+    "read_field": "_trajectory_read",
+    "read_motion": "_trajectory_read",
     "read_trajectory": "_trajectory_read",
+    "MotionWriter": "_trajectory_write",
     "TrajectoryWriter": "_trajectory_write",
+    "write_motion": "_trajectory_write",
     "write_trajectory": "_trajectory_write",
 }
 
@@ -65,6 +73,7 @@ __all__ = [
     "MeshFolder",
     "MotionData",
     "MotionTest",
+    "MotionWriter",
     "Normalizer",
     "PVDWriter",
     "Scene",
@@ -74,12 +83,15 @@ __all__ = [
     "observe",
     "parse_scene",
     "random_throw",
+    "read_field",
+    "read_motion",
     "read_scene",
     "read_trajectory",
     "resolve_material",
     "simulated",
     "split_files",
     "to_shapes",
+    "write_motion",
     "write_trajectory",
 ]
 

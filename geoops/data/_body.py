@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from geoops import io
-from geoops.geometry import Capsule, Cuboid, Gyroid, Mesh, MeshSolid, RoundedBox, Solid, Sphere, Torus, fill, lattice
+from geoops.geometry import Capsule, Cuboid, Gyroid, Mesh, MeshSolid, RoundedBox, Solid, Sphere, Star, Torus, fill, lattice
 
 from ._construct import Value, call, check_options, chosen, options_of
 from ._materials import MaterialSpec
 
-SOLIDS = {kind.__name__: kind for kind in (Cuboid, Sphere, Torus, Capsule, RoundedBox, Gyroid)}
+SOLIDS = {kind.__name__: kind for kind in (Cuboid, Sphere, Torus, Capsule, RoundedBox, Gyroid, Star)}
 
 
 @final
@@ -34,6 +34,8 @@ class Body:
             includes its faces (`{lattice: [10, 10, 10]}`).
         centre: where the centre of the shape goes.
         size: factors by which the shape, whose longest side is one, is scaled along each axis, or one for all.
+        turn: how the shape is turned around its centre after that: an angle in degrees in the plane, in space three numbers,
+            an axis times the angle.
         particles: how many there are (not for a lattice).
         spacing: distance between particles, instead of `particles`: there is one in each cube of this side.
         density: mass per volume.
@@ -59,17 +61,20 @@ class Body:
     throw: int | None = None
     seed: int = 0
     relaxations: int = 5
+    turn: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         d = len(self.centre)
         if d not in (2, 3):
             raise ValueError(f"centre: expected two or three numbers, got {list(self.centre)}")
-        for name in ("centre", "velocity", "spin"):
+        for name in ("centre", "velocity", "spin", "turn"):
             if not all(map(math.isfinite, getattr(self, name))):
                 raise ValueError(f"expected finite numbers of {name}, got {list(getattr(self, name))}")
         if len(self.factors) != d or not all(0 < factor < math.inf for factor in self.factors):
             size = list(self.size) if isinstance(self.size, tuple) else self.size
             raise ValueError(f"expected size > 0, one number or {d}, got {size}")
+        if len(self.turn) not in (0, 1 if d == 2 else 3):
+            raise ValueError(f"in {d} dimensions expected {1 if d == 2 else 3} numbers of turn, got {len(self.turn)}")
         if len(self.velocity) not in (0, d) or len(self.spin) not in (0, 1 if d == 2 else 3):
             raise ValueError(
                 f"in {d} dimensions expected {d} numbers of velocity and {1 if d == 2 else 3} of spin, "
@@ -128,6 +133,7 @@ class Body:
             volume = solid.volume(d) * float(np.prod(self.factors))
             count = self.particles or max(1, round(volume / (self.spacing or 1) ** d))
             x = fill(solid, count, size=self.size, centre=self.centre, seed=self.seed, relaxations=self.relaxations)
+        x = turned(x, self.centre, self.turn) if self.turn else x
         velocity, spin = (self.velocity, self.spin) if self.throw is None else random_throw(self.throw)
         v = torch.tensor(velocity or (0.0,) * d, dtype=torch.float64).expand(x.shape)
         if spin:
@@ -161,6 +167,17 @@ def resolve_solid(shape: str | dict[str, Value], folder: Path = Path()) -> Solid
     make = chosen("solid", name, SOLIDS)
     check_options(f"solid {name}", options, options_of(make))
     return call(f"solid {name}", make, **options)
+
+
+def turned(x: Float[Tensor, "points d"], centre: tuple[float, ...], turn: tuple[float, ...]) -> Float[Tensor, "points d"]:
+    """Returns points turned around a centre, by degrees in the plane and by a vector of degrees in space."""
+    angle = torch.tensor(turn, dtype=x.dtype).deg2rad()
+    if len(centre) == 2:
+        skew = torch.stack([torch.stack([0 * angle[0], -angle[0]]), torch.stack([angle[0], 0 * angle[0]])])
+    else:
+        skew = torch.linalg.cross(torch.eye(3, dtype=x.dtype), angle.expand(3, 3))
+    middle = torch.tensor(centre, dtype=x.dtype)
+    return (x - middle) @ torch.linalg.matrix_exp(skew).T + middle
 
 
 def random_throw(seed: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -16,7 +16,7 @@ from geoops.geometry import PointCloud
 from geoops.io._atomic import check_writable, scratch_folder
 from geoops.physics import Box, Particles
 
-from ._trajectory_write import KEPT
+from ._frames_write import KEPT
 
 
 @final

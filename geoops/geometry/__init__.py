@@ -34,6 +34,7 @@ from ._solids import MeshSolid as MeshSolid
 from ._solids import RoundedBox as RoundedBox
 from ._solids import Solid as Solid
 from ._solids import Sphere as Sphere
+from ._solids import Star as Star
 from ._solids import Torus as Torus
 
 if TYPE_CHECKING:

@@ -183,6 +183,39 @@ class Gyroid(Solid):
 
 
 @final
+class Star(Solid):
+    """A star with straight edges whose tips lie on the circle of diameter one, in the plane.
+
+    Args:
+        tips: how many.
+        inner: distance of the corners between the tips from the centre, as a share of that of the tips.
+
+    Raises:
+        ValueError: there are fewer than three tips, or the share is not between 0 and 1.
+    """
+
+    def __init__(self, tips: int = 5, inner: float = 0.5):
+        if tips < 3:
+            raise ValueError(f"Star: expected at least 3 tips, got {tips}")
+        self.tips, self.inner = tips, _between("Star", "inner", inner, 1.0)
+
+    def inside(self, points: Float[Tensor, "points 2"]) -> Bool[Tensor, " points"]:
+        """Tells which points lie on the near side of the edge that is next to them."""
+        half = math.pi / self.tips
+        angle = torch.atan2(points[:, 0], points[:, 1])
+        folded = (angle - 2 * half * (angle / (2 * half)).round()).abs()
+        x, y = points.norm(dim=1) * folded.sin(), points.norm(dim=1) * folded.cos()
+        a, b = 0.5 * self.inner * math.sin(half), 0.5 * self.inner * math.cos(half)
+        return x * (b - 0.5) - a * (y - 0.5) >= 0
+
+    def volume(self, dim: int = 2) -> float:
+        """Returns the area."""
+        if dim != 2:
+            raise ValueError(f"Star: lies in the plane, got {dim} dimensions")
+        return self.tips * 0.25 * self.inner * math.sin(math.pi / self.tips)
+
+
+@final
 class MeshSolid(Solid):
     """The inside of a watertight mesh, moved to the origin and scaled to a longest side of one.
 

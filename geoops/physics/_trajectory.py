@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ._motion import Motion
 from ._mpm_state import Box, Particles
 
 
@@ -57,6 +58,18 @@ class Trajectory:
         """Returns the motion on another device, or with states of another dtype."""
         frames = self.frames.to(*args, **kwargs)
         return replace(self, frames=frames, steps=self.steps.to(frames.x.device), material=self.material.to(frames.x.device))
+
+    def motion(self) -> Motion:
+        """Returns the positions.
+
+        Raises:
+            ValueError: the frames are not at even times.
+        """
+        gaps = self.steps.diff().unique()
+        if len(gaps) > 1:
+            raise ValueError(f"a motion needs frames at even times, got {_span(self)}")
+        gap = int(gaps[0]) if len(gaps) else 1
+        return Motion(self.frames.x, self.dt * gap, self.box, self.material, self.names, self.frames.volume, self.scene)
 
     def frame(self, i: int) -> Particles:
         """Returns the state of frame i."""

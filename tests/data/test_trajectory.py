@@ -9,7 +9,7 @@ import pyvista
 import torch
 
 from geoops import io
-from geoops.data import PVDWriter, TrajectoryWriter, _trajectory_write, parse_scene, read_trajectory, write_trajectory
+from geoops.data import PVDWriter, TrajectoryWriter, _frames_write, parse_scene, read_trajectory, write_trajectory
 from geoops.physics import Particles, Trajectory
 
 TEXT = """
@@ -184,14 +184,14 @@ def test_what_was_computed_is_kept(path, error):
 
 
 def test_a_frame_that_was_interrupted_is_cut_off(path, monkeypatch):
-    trajectory, extend = made(), _trajectory_write._extend
+    trajectory, extend = made(), _frames_write._extend
 
     def interrupted(data, rows):
         if data.name.endswith("/C") and len(data):
             raise KeyboardInterrupt
         extend(data, rows)
 
-    monkeypatch.setattr(_trajectory_write, "_extend", interrupted)
+    monkeypatch.setattr(_frames_write, "_extend", interrupted)
     with pytest.raises(KeyboardInterrupt):
         record(path, trajectory, [trajectory.frame(0), trajectory.frame(1)])
     assert read_trajectory(path).steps.tolist() == [0]
