@@ -3,6 +3,7 @@
 from ._attention import EquivariantAttention as EquivariantAttention
 from ._attention import Pairs as Pairs
 from ._descriptor import Descriptor as Descriptor
+from ._edge_block import EdgeBlock as EdgeBlock
 from ._embedding import FourierEmbedding as FourierEmbedding
 from ._embedding import FourierFeatures as FourierFeatures
 from ._encoder import TokenEncoder as TokenEncoder
@@ -12,6 +13,9 @@ from ._enf import make_attention as make_attention
 from ._feedforward import FFN as FFN
 from ._feedforward import activation as activation
 from ._feedforward import mlp as mlp
+from ._grid_transfer import FromLattice as FromLattice
+from ._grid_transfer import Stencil as Stencil
+from ._grid_transfer import ToLattice as ToLattice
 from ._inner_loop import context_gradient as context_gradient
 from ._inner_loop import inner_loop as inner_loop
 from ._inner_loop import random_subsets as random_subsets
@@ -41,3 +45,4 @@ from ._relative import RelativeAttention as RelativeAttention
 from ._relative import RelativeBlock as RelativeBlock
 from ._relative import Rotations as Rotations
 from ._separable import SeparableAttention as SeparableAttention
+from ._unet import UNet as UNet

@@ -5,9 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
 
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -16,10 +14,10 @@ from geoops.data import FieldBatch, Normalizer
 from geoops.geometry import Sizes
 from geoops.models import Network
 
+from ._budget import BudgetFit
 from ._bundle import export_bundle, read_bundle
 from ._ema import Average
 from ._evaluate import Evaluation
-from ._fit import Fit
 from ._losses import FieldScale, mse, rel_l2
 from ._metrics import MetricRegion
 from ._network_options import build, plain_options
@@ -30,7 +28,7 @@ CHECKPOINT_FORMAT = 1
 
 
 @final
-class Surrogate(Fit):
+class Surrogate(BudgetFit):
     """Trains and evaluates a network; sizes, normaliser and batches come from the trainer's `MeshData`.
 
     The budget is `max_steps` of the trainer, or `max_time` where that alone is given: the learning rate and the stages
@@ -97,8 +95,6 @@ class Surrogate(Fit):
         self.options: dict[str, Any] = {}
         self.average = Average(ema)
         self._stage = -1
-        self._agreed = 0.0
-        self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.double), 0
 
     # Building
 
@@ -130,15 +126,8 @@ class Surrogate(Fit):
         self.network, self.options = network, plain_options(network, options)
 
     def _check_budget(self) -> None:
+        super()._check_budget()
         trainer = self.trainer
-        if trainer.max_steps == -1 and self._timer() is None:
-            raise ValueError(
-                "training has no end: give trainer.max_steps or trainer.max_time (batches are counted in steps, not in epochs)"
-            )
-        if trainer.world_size > 1 and trainer._val_check_time_interval is not None:
-            raise ValueError(
-                "several processes cannot agree on the clock: validate by steps, for example --trainer.val_check_interval 500"
-            )
         staged = len(self.network.stages) > 1 and isinstance(trainer.strategy, DDPStrategy)
         if staged and not trainer.strategy._ddp_kwargs.get("find_unused_parameters"):
             raise ValueError(
@@ -161,27 +150,6 @@ class Surrogate(Fit):
             momentum=self._momentum,
         )
 
-    # The clock
-
-    @property
-    def progress(self) -> float:
-        """Share of the budget that is spent, in [0, 1]; with several processes that of the first one, at the last step."""
-        if self.trainer.max_steps > 0:
-            return min(self.trainer.global_step / self.trainer.max_steps, 1.0)
-        return self._agreed if self.trainer.world_size > 1 else self._clock()
-
-    def _clock(self) -> float:
-        """Returns the share of the time that is spent."""
-        timer = self._timer()
-        assert timer is not None
-        done = timer.time_elapsed()
-        total = done + (timer.time_remaining() or 0.0)
-        return min(done / total, 1.0)
-
-    def _timer(self) -> Timer | None:
-        timers = (c for c in self.trainer.callbacks if isinstance(c, Timer))
-        return next((t for t in timers if t.time_remaining() is not None), None)
-
     # Training
 
     def on_train_start(self) -> None:
@@ -193,9 +161,7 @@ class Surrogate(Fit):
 
     def on_train_batch_start(self, batch: FieldBatch, batch_idx: int) -> None:
         """Sets stage, learning rate and the random state of the step."""
-        if self.trainer.world_size > 1 and self.trainer.max_steps <= 0:
-            # Processes must agree on the learning rate, and all of them must be asked.
-            self._agreed = self.trainer.strategy.broadcast(self._clock())
+        self._agree()
         progress = self.progress
         wanted, local = stage_at(progress, self._ends)
         while self._stage < wanted:
@@ -206,9 +172,7 @@ class Surrogate(Fit):
         )
         for group in self.optimizers().param_groups:
             group["lr"] = self._lr * factor if self._stage in group["stages"] else 0.0
-        step = self.trainer.fit_loop.total_batch_idx
-        words = np.random.SeedSequence([self.trainer.datamodule.seed, 2, step, self.global_rank]).generate_state(1, np.uint64)
-        torch.manual_seed(int(words[0] >> np.uint64(1)))
+        self._seed_step()
 
     def _enter(self, stage: int) -> None:
         if stage > 0:
@@ -235,8 +199,7 @@ class Surrogate(Fit):
     def training_step(self, batch: FieldBatch, batch_idx: int) -> Tensor:
         """Returns the loss of the present stage."""
         loss = self._stage_loss(batch)
-        self._loss_sum = self._loss_sum.to(loss.device) + loss.detach()
-        self._loss_count += 1
+        self._count(loss)
         if self.trainer.global_step % self.trainer.log_every_n_steps == 0:
             rates = [group["lr"] for group in self.optimizers().param_groups]
             self.log_dict({"train/loss": loss, "train/lr": max(rates)}, batch_size=len(batch.shapes))
@@ -259,14 +222,6 @@ class Surrogate(Fit):
         with torch.no_grad():
             self.network.after_step(self.network.stages[self._stage])
         self.average.update(self.network)
-
-    def _mean_loss(self) -> float:
-        """Returns the mean loss since the last call, over all processes, and starts anew."""
-        mean = self._loss_sum / max(self._loss_count, 1)
-        if self.trainer.world_size > 1:
-            mean = self.trainer.strategy.reduce(mean, reduce_op="mean")
-        self._loss_sum, self._loss_count = torch.zeros((), dtype=torch.double), 0
-        return float(mean)
 
     # Evaluation
 

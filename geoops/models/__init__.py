@@ -23,11 +23,13 @@ from ._structured_law import YieldProjection as YieldProjection
 from ._transolver import Transolver as Transolver
 
 if TYPE_CHECKING:
+    from ._giorom import GIOROM as GIOROM
     from ._stepper import MotionScale as MotionScale
     from ._stepper import Stepper as Stepper
     from ._stepper import StepperSizes as StepperSizes
 
 _LATER = {
+    "GIOROM": "_giorom",
     "MotionScale": "_stepper",
     "Stepper": "_stepper",
     "StepperSizes": "_stepper",

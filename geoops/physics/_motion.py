@@ -63,9 +63,9 @@ class Motion:
 
     @property
     def bounds(self) -> Float[Tensor, "dim 2"]:
-        """Lowest and highest coordinate that particles reach along each axis, where the walls act."""
+        """Lowest and highest coordinate that particles reach along each axis: one cell within the last node of the walls."""
         box = self.box
-        margin = box.bound * box.dx
+        margin = max(box.bound - 1, 0) * box.dx
         low, high = self.x.new_full((len(box.cells),), margin), self.x.new_tensor(box.lengths) - margin
         return torch.stack([low, high], 1)
 

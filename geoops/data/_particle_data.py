@@ -1,0 +1,246 @@
+"""Motions of particles for steppers and decoders: the data module."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from geoops.geometry import choose_samples
+from geoops.physics import Motion
+
+from ._frames import Frames
+from ._observe import ENDINGS
+from ._trajectory_read import read_motion
+from ._windows import Choice, Sampling, Windows, chosen_samples, radius_of
+
+SPLITS = ("train", "val", "test")
+
+
+@final
+class ParticleData(LightningDataModule):
+    """Serves windows of motions to steppers, and frames to decoders; statistics come from the training motions alone.
+
+    Args:
+        root: folder with sub-folders train, val and test of trajectory files, such as `geoops data make particles` makes.
+        samples: fewest and most particles of a training sample.
+        choices: how training samples are chosen: `random`, `fps`, `boundary`; one is drawn each time.
+        degree: mean number of neighbours within the radius; 12 in the plane and 20 in space unless given.
+        jitter: most that the radius is changed at random in training, as a share.
+        history: velocities that a stepper sees.
+        noise: deviation of the noise on the newest velocity in training, in lengths per frame.
+        particles_per_step: about how many particles a training batch has; small samples come in larger batches.
+        mirror: axes along which training scenes are mirrored at random.
+        queries: points that a decoder places in a training step.
+        keep: share of the particles that are simulated in validation and test.
+        choice: how those are chosen.
+        seeds: number of such samples of each test motion, of which errors are reported with their spread.
+        limit_train: use only this many training files (the first ones).
+        limit_val: use only this many validation files.
+        test_split: sub-folder that `geoops test` reads, such as test, test_geometry or test_velocity.
+        seed: of all draws; null for `seed_everything`.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        samples: tuple[int, int] = (150, 600),
+        choices: tuple[Choice, ...] = ("random", "fps"),
+        degree: float | None = None,
+        jitter: float = 0.1,
+        history: int = 5,
+        noise: float = 3e-4,
+        particles_per_step: int = 2000,
+        mirror: list[int] | None = None,
+        queries: int = 2048,
+        keep: float = 1 / 16,
+        choice: Choice = "fps",
+        seeds: int = 3,
+        limit_train: int | None = None,
+        limit_val: int | None = None,
+        test_split: str = "test",
+        seed: int | None = None,
+    ):
+        super().__init__()
+        for name in ("particles_per_step", "queries", "seeds", "history", "limit_train", "limit_val"):
+            if (value := locals()[name]) is not None and value < 1:
+                raise ValueError(f"data.{name} must be at least 1, got {value}")
+        if not 0 < keep <= 1:
+            raise ValueError(f"data.keep is a share of the particles in (0, 1], got {keep}")
+        if not noise >= 0 or not 0 <= jitter < 1:
+            raise ValueError(f"data.noise must be at least 0 and data.jitter in [0, 1), got {noise} and {jitter}")
+        self.root, self.history, self.noise = Path(root), history, noise
+        self.sampling = Sampling(*samples, choices=tuple(choices), degree=degree, jitter=jitter)
+        self.particles_per_step, self.mirror, self.queries = particles_per_step, list(mirror or ()), queries
+        self.keep, self.choice, self.seeds = keep, choice, seeds
+        self.limit_train, self.limit_val, self.test_split = limit_train, limit_val, test_split
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
+        #: What training batches hold: `windows` for steppers, `frames` for decoders, `sequences` for flow maps; fits say.
+        self.serves: Literal["windows", "frames", "sequences"] = "windows"
+        #: Frames after a window, or frames that a decoder places in a step; fits say.
+        self.steps = 1
+        self._motions: dict[str, list[Motion]] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads what a stage (fit, validate, test) needs, and checks that no motion of it is in two splits."""
+        needed = {"fit": ["train", "val"], "validate": ["val"], "test": ["test"]}.get(stage or "", list(SPLITS))
+        for split in needed:
+            self.motions(split)
+        if stage in (None, "fit"):
+            self.check_splits()
+
+    def files(self, split: str) -> list[Path]:
+        """Returns the files of a split."""
+        folder = self.root / (self.test_split if split == "test" else split)
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"no folder {self.root}; make one with geoops data make particles {self.root}")
+        found = sorted(p for p in folder.glob("*") if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
+        return found[: {"train": self.limit_train, "val": self.limit_val}.get(split)]
+
+    def motions(self, split: str) -> list[Motion]:
+        """Returns the motions of a split.
+
+        Raises:
+            FileNotFoundError: there are none.
+            ValueError: a file is damaged, or its dimension or time between frames is another than that of the first.
+        """
+        if split not in self._motions:
+            files = self.files(split)
+            if not files:
+                folder = self.test_split if split == "test" else split
+                raise FileNotFoundError(f"no trajectories in {self.root / folder}; make some with geoops data make particles")
+            self._motions[split] = [read_motion(file) for file in files]
+            first = next(iter(self._motions.values()))[0]
+            for file, motion in zip(files, self._motions[split], strict=True):
+                check_alike(str(file), motion, first.x.shape[2], first.spacing)
+        return self._motions[split]
+
+    def check_splits(self) -> None:
+        """Compares the first positions of all motions of training, validation and tests.
+
+        Raises:
+            ValueError: a motion of the training is among the others; names both files.
+        """
+        folders = sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        seen: dict[str, Path] = {}
+        for folder in ["train", *(f for f in folders if f != "train")]:
+            for file in sorted((self.root / folder).glob("*")):
+                if file.suffix.lower() not in ENDINGS or file.name.startswith("."):
+                    continue
+                key = digest(read_motion(file, frames=1))
+                if key in seen and seen[key].parent != file.parent:
+                    raise ValueError(f"{file} begins with the same positions as {seen[key]}: no test motion may be in the training")
+                seen[key] = file
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the materials of the training."""
+        return tuple(dict.fromkeys(name for motion in self.motions("train") for name in motion.names))
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the motions."""
+        return next(iter(self._motions.values()), None or self.motions("train"))[0].x.shape[2]
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Returns mean and deviation of velocities and accelerations, over all particles, frames and training motions."""
+        sums: dict[str, Tensor] = {}
+        count = {"velocity": 0, "acceleration": 0}
+        for motion in self.motions("train"):
+            for name, order in (("velocity", 1), ("acceleration", 2)):
+                value = motion.x.double().diff(n=order, dim=0).flatten(0, 1)
+                both = torch.stack([value.sum(0), value.square().sum(0)])
+                sums[name] = sums.get(name, torch.zeros_like(both)) + both
+                count[name] += len(value)
+        out = {}
+        for name, both in sums.items():
+            mean, square = both / max(count[name], 1)
+            out[f"{name}_mean"], out[f"{name}_std"] = mean, (square - mean.square()).clamp_min(1e-16).sqrt()
+        return out
+
+    def sample(self, motion: Motion, seed: int = 0) -> Tensor:
+        """Returns the particles of a motion that are simulated in validation and test."""
+        n = min(max(round(self.keep * len(motion.material)), motion.x.shape[2] + 2), len(motion.material))
+        return chosen_samples(motion, n, self.choice, seed)
+
+    def radius(self, motion: Motion, n: int) -> float:
+        """Returns the radius of a sample of n particles."""
+        return radius_of(motion, n, self.sampling.degree)
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what a record of a training says of its data."""
+        return {"data": str(self.root), "train_motions": len(self.files("train")), "keep": self.keep}
+
+    def train_dataloader(self) -> DataLoader:
+        """Returns endless training batches that go on at the step of the trainer."""
+        start = self.trainer.fit_loop.total_batch_idx + (1 if self.trainer.fit_loop.total_batch_idx else 0) if self.trainer else 0
+        if self.serves == "windows":
+            batches: Any = Windows(
+                self.motions("train"),
+                self.names,
+                history=self.history,
+                sampling=self.sampling,
+                particles=self.particles_per_step,
+                noise=self.noise,
+                steps=self.steps,
+                mirror=self.mirror,
+                seed=self.seed,
+                start=start,
+            )
+        else:
+            batches = Frames(
+                self.motions("train"),
+                sampling=self.sampling,
+                queries=self.queries,
+                frames=self.steps,
+                in_a_row=self.serves == "sequences",
+                seed=self.seed,
+                start=start,
+            )
+        return DataLoader(_Stream(batches), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader:
+        """Returns the validation motions."""
+        return DataLoader(self.motions("val"), batch_size=None) if self.files("val") else DataLoader([])
+
+    def test_dataloader(self) -> DataLoader:
+        """Returns the test motions."""
+        return DataLoader(self.motions("test"), batch_size=None)
+
+
+class _Stream(IterableDataset):
+    def __init__(self, batches: Any):
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.batches)
+
+
+def check_alike(where: str, motion: Motion, dim: int, spacing: float) -> None:
+    """Compares a motion with others that it is used with.
+
+    Raises:
+        ValueError: its dimension or its time between frames differs, or a position is not finite.
+    """
+    if motion.x.shape[2] != dim:
+        raise ValueError(f"{where}: expected a motion in {dim} dimensions, got {motion.x.shape[2]}")
+    if abs(motion.spacing - spacing) > 1e-6 * spacing:
+        raise ValueError(
+            f"{where}: expected {spacing:g} s between frames, got {motion.spacing:g}; steppers know one time step only, "
+            "simulate the scene again with another `every`"
+        )
+    if not motion.x.isfinite().all():
+        frame, particle = (~motion.x.isfinite()).any(2).nonzero()[0].tolist()
+        raise ValueError(f"{where}: the position of particle {particle} in frame {frame} is not finite")
+
+
+def digest(motion: Motion) -> str:
+    """Returns a number that motions with the same first positions share."""
+    return hashlib.sha256(np.ascontiguousarray(motion.x[0].numpy()).tobytes()).hexdigest()

@@ -1,0 +1,207 @@
+"""Windows of motions: what a stepper sees, and what comes next."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal, NamedTuple, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from geoops.geometry._choose import choose_samples
+from geoops.geometry._connect import sample_spacing
+from geoops.geometry._particle_graph import ParticleGraph
+from geoops.physics import Motion
+
+from ._before_start import before_start
+
+Choice = Literal["random", "fps", "boundary"]
+DEGREE = {2: 12.0, 3: 20.0}
+
+
+class WindowBatch(NamedTuple):
+    """Graphs of several scenes, and the positions in the frames after their windows."""
+
+    graph: ParticleGraph
+    future: Float[Tensor, "particles steps dim"]
+
+
+@final
+@dataclass(frozen=True)
+class Sampling:
+    """Which particles are simulated.
+
+    Args:
+        least: fewest particles of a sample.
+        most: most particles of a sample; the number is drawn evenly in its logarithm.
+        choices: ways to choose them, of which one is drawn: `random`, `fps` (farthest points) or `boundary`.
+        degree: mean number of neighbours within the radius; 12 in the plane and 20 in space unless given.
+        jitter: most that the radius is changed at random, as a share.
+    """
+
+    least: int
+    most: int
+    choices: tuple[Choice, ...] = ("random", "fps")
+    degree: float | None = None
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.least <= self.most:
+            raise ValueError(f"samples: expected 4 <= least <= most, got {self.least} and {self.most}")
+
+
+@final
+class Windows:
+    """Batches by step; each is a function of the seed and its number alone.
+
+    A batch has samples of one size, and as many of them as `particles` allow, so that all steps cost about the same. In front of
+    the start the bodies fly as rigid ones, see `before_start`, so that windows can end at the first frame.
+
+    Args:
+        motions: of the training.
+        names: names of the materials, in the order of their numbers.
+        history: velocities in a window.
+        sampling: which particles are simulated.
+        particles: about how many a batch has.
+        noise: deviation of the random walk that is added to the newest velocity, in lengths per frame.
+        steps: frames after the window.
+        mirror: axes along which scenes are mirrored at random.
+        seed: of all draws.
+        start: number of the first batch of the iteration.
+    """
+
+    def __init__(
+        self,
+        motions: Sequence[Motion],
+        names: Sequence[str],
+        *,
+        history: int,
+        sampling: Sampling,
+        particles: int,
+        noise: float = 0.0,
+        steps: int = 1,
+        mirror: Sequence[int] = (),
+        seed: int = 0,
+        start: int = 0,
+    ):
+        self.motions, self.names, self.history, self.sampling = list(motions), list(names), history, sampling
+        self.particles, self.noise, self.steps, self.mirror = particles, noise, steps, tuple(mirror)
+        self.seed, self.start = seed, start
+        for motion in self.motions:
+            if len(motion) < 2 + steps:
+                raise ValueError(f"a window with {steps} frames after it needs motions of {2 + steps} frames, got {len(motion)}")
+
+    def __iter__(self) -> Iterator[WindowBatch]:
+        return (self[i] for i in count(self.start))
+
+    def __getitem__(self, step: int) -> WindowBatch:
+        draw = np.random.default_rng([self.seed, 1, step])
+        s = self.sampling
+        n = round(math.exp(draw.uniform(math.log(s.least), math.log(s.most))))
+        graphs, futures = [], []
+        for _ in range(max(1, round(self.particles / n))):
+            graph, future = self._one(draw, n)
+            graphs.append(graph)
+            futures.append(future)
+        return WindowBatch(Batch.from_data_list(graphs).joined(), torch.cat(futures))
+
+    def _one(self, draw: np.random.Generator, n: int) -> tuple[ParticleGraph, Tensor]:
+        motion = self.motions[draw.integers(len(self.motions))]
+        n = min(n, len(motion.material))
+        last = int(draw.integers(1, len(motion) - self.steps))
+        way = self.sampling.choices[draw.integers(len(self.sampling.choices))]
+        chosen = chosen_samples(motion, n, way, int(draw.integers(2**31)))
+        radius = radius_of(motion, n, self.sampling.degree) * (1 + self.sampling.jitter * draw.uniform(-1, 1))
+        graph = window(motion, chosen, last, self.names, self.history, radius)
+        future = motion.x[last + 1 : last + 1 + self.steps, chosen].transpose(0, 1)
+        if self.noise:
+            generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
+            walk = random_walk(graph.positions, self.noise, generator)
+            graph.positions = graph.positions + walk
+            future = future + walk[:, -1:]
+        for axis in self.mirror:
+            if draw.random() < 0.5:
+                future = _mirrored(graph, future, axis)
+        return graph, future
+
+
+def window(
+    motion: Motion, chosen: Int[Tensor, " samples"], last: int, names: Sequence[str], history: int, radius: float
+) -> ParticleGraph:
+    """Returns the window of a sample that ends at a frame, without edges.
+
+    Args:
+        motion: of all particles.
+        chosen: numbers of the sample.
+        last: the newest frame of the window.
+        names: names of the materials, in the order of their numbers.
+        history: velocities in the window.
+        radius: of the edges.
+
+    Raises:
+        ValueError: a material is not among the names.
+    """
+    if unknown := [name for name in motion.names if name not in names]:
+        raise ValueError(f"the material {unknown[0]!r} was not there in the training, which had {', '.join(names)}")
+    x = motion.x[max(0, last - history) : last + 1, chosen]
+    if (missing := history + 1 - len(x)) > 0:
+        x = torch.cat([before_start(motion.x[0], motion.x[1], motion.gravity, missing, motion.material)[:, chosen], x])
+    numbers = torch.tensor([list(names).index(name) for name in motion.names], device=x.device)
+    spacing = sample_spacing(float(motion.volume.sum()), len(chosen), x.shape[2])
+    return ParticleGraph(
+        positions=x.transpose(0, 1).contiguous(),
+        rest=motion.x[0, chosen],
+        material=numbers[motion.material[chosen]],
+        radius=x.new_tensor([radius]),
+        spacing=x.new_tensor([spacing]),
+        bounds=motion.bounds[None],
+        gravity=motion.gravity[None],
+        num_nodes=len(chosen),
+    )
+
+
+def radius_of(motion: Motion, n: int, degree: float | None = None) -> float:
+    r"""Returns the radius in which a sample of n particles has about `degree` neighbours.
+
+    $$r = (k / (\rho\, c_d))^{1/d}, \qquad \rho = n / V$$
+    """
+    d = motion.x.shape[2]
+    ball = math.pi if d == 2 else 4 / 3 * math.pi
+    return ((degree or DEGREE[d]) * float(motion.volume.sum()) / n / ball) ** (1 / d)
+
+
+def chosen_samples(motion: Motion, n: int, way: Choice, seed: int) -> Int[Tensor, " samples"]:
+    """Returns the numbers of n particles, chosen at the start."""
+    if n >= len(motion.material):
+        return torch.arange(len(motion.material))
+    body = motion.material if len(motion.names) > 1 else None
+    return choose_samples(motion.x[0], n, way, seed=seed, body=body)
+
+
+def random_walk(
+    positions: Float[Tensor, "particles frames dim"], noise: float, generator: torch.Generator | None = None
+) -> Float[Tensor, "particles frames dim"]:
+    r"""Returns noise of positions whose velocities walk at random, the last of them with the deviation `noise`.
+
+    Each velocity gets a normal draw of deviation $\mathrm{noise} / \sqrt{w}$ more than the one before; positions are their sums,
+    from zero on (Sanchez-Gonzalez et al. 2020, "Learning to simulate complex physics with graph networks").
+    """
+    n, frames, d = positions.shape
+    steps = torch.randn(n, frames - 1, d, generator=generator, dtype=positions.dtype) * noise / math.sqrt(frames - 1)
+    walk = steps.cumsum(1).cumsum(1)
+    return torch.cat([torch.zeros(n, 1, d, dtype=positions.dtype), walk], 1).to(positions.device)
+
+
+def _mirrored(graph: ParticleGraph, future: Tensor, axis: int) -> Tensor:
+    """Mirrors a scene at the middle of its walls, and returns its mirrored future."""
+    middle = graph.bounds[0, axis].sum()
+    sign = torch.ones(future.shape[-1], dtype=future.dtype)
+    sign[axis] = -1
+    shift = (middle - 0) * (sign < 0)
+    graph.positions, graph.rest = graph.positions * sign + shift, graph.rest * sign + shift
+    graph.gravity = graph.gravity * sign
+    return future * sign + shift
