@@ -6,6 +6,14 @@ from ._boundary import Facets as Facets
 from ._boundary import boundary_facets as boundary_facets
 from ._cells import Cells as Cells
 from ._cells import known_kinds as known_kinds
+from ._choose import Choice as Choice
+from ._choose import check_samples as check_samples
+from ._choose import choose_samples as choose_samples
+from ._choose import near_surface as near_surface
+from ._connect import components as components
+from ._connect import connecting_radius as connecting_radius
+from ._connect import delaunay_graph as delaunay_graph
+from ._connect import sample_spacing as sample_spacing
 from ._convert import as_mesh as as_mesh
 from ._convert import like as like
 from ._distance import closest_points as closest_points

@@ -16,6 +16,14 @@ from ._material import material as material
 from ._mooney_rivlin import MooneyRivlin as MooneyRivlin
 from ._mooney_rivlin import von_mises_plane_stress as von_mises_plane_stress
 from ._motion import Motion as Motion
+from ._motion_errors import centre_of_mass_error as centre_of_mass_error
+from ._motion_errors import chamfer_distance as chamfer_distance
+from ._motion_errors import earth_movers_distance as earth_movers_distance
+from ._motion_errors import frames_until as frames_until
+from ._motion_errors import kinetic_energy_error as kinetic_energy_error
+from ._motion_errors import motion_mse as motion_mse
+from ._motion_errors import outside_fraction as outside_fraction
+from ._motion_errors import relative_displacement_error as relative_displacement_error
 from ._mpm import MPM as MPM
 from ._mpm_state import Box as Box
 from ._mpm_state import Particles as Particles

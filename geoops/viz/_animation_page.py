@@ -12,7 +12,7 @@ from jaxtyping import UInt
 from geoops.viz._camera import axes_of
 from geoops.viz._colour_bar import ticks
 from geoops.viz._film import clock_of
-from geoops.viz._motion import Motion, Show
+from geoops.viz._motion import Drawn, Show
 
 _SHADES = 255  # and one more for what is not finite
 
@@ -52,7 +52,7 @@ def _shades(cmap: str) -> list[str]:
     return [to_hex(c) for c in colormaps[cmap](np.linspace(0, 1, _SHADES))]
 
 
-def _panel(motion: Motion, show: Show, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:
+def _panel(motion: Drawn, show: Show, low: np.ndarray, high: np.ndarray) -> dict[str, Any]:
     size = np.where(high > low, high - low, 1.0)
     x = ((motion.x - low) / size * 65535).round().astype("<u2")
     if show.materials:

@@ -45,16 +45,21 @@ def error_over_time(curves: Mapping[str, Curve], path: str | os.PathLike | None 
                 f"error_over_time: {name!r} has {tuple(times.shape)} times and errors of shape {tuple(errors.shape)}; "
                 "expected (frames) and (frames) or (seeds, frames)"
             )
-        drawn = (rows > 0).all(0) & np.isfinite(rows).all(0)
-        if not drawn.any():
-            raise ValueError(f"error_over_time: {name!r} has no time at which all errors are positive and finite")
-        t, rows, colour = t[drawn], rows[:, drawn], COLOURS[i % len(COLOURS)]
-        axes.plot(t, np.median(rows, 0), label=name, color=colour, linewidth=1.6)
-        if len(rows) > 1:
-            axes.fill_between(t, rows.min(0), rows.max(0), color=colour, alpha=0.2, linewidth=0)
+        draw_curve(axes, f"error_over_time: {name!r}", name, COLOURS[i % len(COLOURS)], t, rows)
     axes.set(xlabel="time [s]", ylabel="mean square error of positions [m$^2$]", yscale="log")
     axes.legend(frameon=False)
     return finish(figure, path)
+
+
+def draw_curve(axes: Any, who: str, name: str, colour: str, t: np.ndarray, rows: np.ndarray) -> None:
+    """Draws the median of rows in a band from the smallest to the largest, where all of them are positive and finite."""
+    drawn = (rows > 0).all(0) & np.isfinite(rows).all(0)
+    if not drawn.any():
+        raise ValueError(f"{who} has no time at which all errors are positive and finite")
+    t, rows = t[drawn], rows[:, drawn]
+    axes.plot(t, np.median(rows, 0), label=name, color=colour, linewidth=1.6)
+    if len(rows) > 1:
+        axes.fill_between(t, rows.min(0), rows.max(0), color=colour, alpha=0.2, linewidth=0)
 
 
 def _array(values: Tensor) -> np.ndarray:

@@ -12,7 +12,7 @@ from geoops.geometry import PointCloud
 from geoops.viz._camera import BAR, TITLE, aspect, frame
 from geoops.viz._colour_bar import add_colour_bar, add_text, font_size
 from geoops.viz._headless import offscreen
-from geoops.viz._motion import Motion, Show
+from geoops.viz._motion import Drawn, Show
 from geoops.viz._panel import Panel
 
 _PANEL_WIDTH = 420
@@ -81,7 +81,7 @@ def film_of(show: Show, view: str, cmap: str, size: tuple[int, int] | None) -> I
             film.close()
 
 
-def _draw(plotter: Any, show: Show, motion: Motion, index: int, pixel: float, width: float, cmap: str) -> Any:
+def _draw(plotter: Any, show: Show, motion: Drawn, index: int, pixel: float, width: float, cmap: str) -> Any:
     import pyvista as pv
 
     outline = pv.Box([*np.stack([show.corners.min(0), show.corners.max(0)], 1).ravel()]).extract_all_edges()

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from geoops.physics import Particles, position_mse
+from geoops.physics import Motion, Particles, position_mse
 from geoops.viz import animate
 from geoops.viz._film import clock_of, film_of
 from geoops.viz._motion import show_of
@@ -35,6 +35,13 @@ def cut(trajectory, frames=slice(None), particles=slice(None), **changes):
     parts |= {"mass": f.mass[particles], "volume": f.volume[particles]}
     kinds = trajectory.material[particles]
     return replace(trajectory, frames=Particles(**parts), steps=trajectory.steps[frames], material=kinds, **changes)
+
+
+def positions(trajectory):
+    """What a motion keeps of a trajectory."""
+    gap = float(trajectory.steps[1] - trajectory.steps[0])
+    f = trajectory.frames
+    return Motion(f.x, trajectory.dt * gap, trajectory.box, trajectory.material, trajectory.names, f.volume)
 
 
 def with_x(trajectory, x):
@@ -84,6 +91,51 @@ def test_errors_are_drawn_against_the_first(truth, prediction):
     assert (second.values**2).mean(1) / 3 == pytest.approx(mse, rel=1e-4)
     assert show.range == (0, pytest.approx(second.values.max()))
     assert show.label == "error of the position"
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_motions_are_drawn_like_trajectories(truth, prediction, both):
+    """Positions of a prediction against a trajectory, or against positions."""
+    for field in ("material", "error"):
+        expected = show_of({"truth": truth, "softer": prediction}, field, 100, None, 0.0)
+        shown = show_of({"truth": positions(truth) if both else truth, "softer": positions(prediction)}, field, 100, None, 0.0)
+        assert shown.times == pytest.approx(expected.times)
+        assert shown.range == pytest.approx(expected.range)
+        for one, other in zip(shown.motions, expected.motions, strict=True):
+            assert one.x == pytest.approx(other.x)
+            assert one.values == pytest.approx(other.values)
+            assert one.diameter == other.diameter
+
+
+def test_truth_prediction_and_error_side_by_side(planar, tmp_path):
+    motion = positions(planar)
+    later = replace(motion, x=motion.x[:3] + 0.01)
+    data = page_data(animate({"truth": planar, "prediction": later}, tmp_path / "page.html", field="error"))
+    assert data["times"] == ["t = 0.000 s", "t = 0.005 s", "t = 0.010 s"]
+    assert [panel["title"] for panel in data["panels"]] == ["truth", "prediction"]
+    values = show_of({"truth": planar, "prediction": later}, "error", 100, None, 0.0).motions[1].values
+    assert values == pytest.approx(np.full((3, 64), 0.01 * 2**0.5), rel=1e-4)
+
+
+def test_speeds_of_motions_are_those_of_differences(truth):
+    (drawn,) = show_of({"": positions(truth)}, "speed", 100, None, 0.0).motions
+    v = truth.frames.x.diff(dim=0).norm(dim=-1).numpy() / 5e-3
+    assert drawn.values == pytest.approx(v[[0, 0, 1, 2, 3]], rel=1e-4)
+
+
+def test_motions_hold_positions_only(truth, tmp_path):
+    motion = positions(truth)
+    for field in ("det_F", "equivalent_strain"):
+        with pytest.raises(ValueError, match=f"'b' is a motion, which holds positions only; the field {field} needs"):
+            animate({"a": truth, "b": motion}, tmp_path / "a.gif", field=field)
+    with pytest.raises(ValueError, match="one frame, which has no speed"):
+        animate(replace(motion, x=motion.x[:1]), tmp_path / "a.gif", field="speed")
+    x = motion.x.clone()
+    x[2, 7, 1] = torch.nan
+    with pytest.raises(ValueError, match="not finite, particle 7 in frame 2; leave out"):
+        animate(replace(motion, x=x), tmp_path / "a.gif")
+    height = show_of({"": motion}, lambda m: m.x[..., 1], 2, "y", 0.0).motions[0].values
+    assert height == pytest.approx(motion.x[[0, -1], :, 1].numpy())
 
 
 @pytest.mark.parametrize("d", [2, 3])
