@@ -23,11 +23,13 @@ from ._structured_law import YieldProjection as YieldProjection
 from ._transolver import Transolver as Transolver
 
 if TYPE_CHECKING:
+    from ._gns import GNS as GNS
     from ._stepper import MotionScale as MotionScale
     from ._stepper import Stepper as Stepper
     from ._stepper import StepperSizes as StepperSizes
 
 _LATER = {
+    "GNS": "_gns",
     "MotionScale": "_stepper",
     "Stepper": "_stepper",
     "StepperSizes": "_stepper",
