@@ -12,8 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from geoops.geometry._choose import choose_samples
-from geoops.geometry._connect import sample_spacing
+from geoops.geometry import choose_samples, sample_spacing
 from geoops.geometry._particle_graph import ParticleGraph
 from geoops.physics import Motion
 

@@ -24,12 +24,14 @@ from ._transolver import Transolver as Transolver
 
 if TYPE_CHECKING:
     from ._giorom import GIOROM as GIOROM
+    from ._gns import GNS as GNS
     from ._stepper import MotionScale as MotionScale
     from ._stepper import Stepper as Stepper
     from ._stepper import StepperSizes as StepperSizes
 
 _LATER = {
     "GIOROM": "_giorom",
+    "GNS": "_gns",
     "MotionScale": "_stepper",
     "Stepper": "_stepper",
     "StepperSizes": "_stepper",
