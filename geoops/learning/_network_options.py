@@ -4,21 +4,22 @@ import functools
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from geoops.geometry import Sizes
-from geoops.models import Network
+from torch import nn
+
+T = TypeVar("T", bound=nn.Module)
 
 
-def build(factory: Callable[[Sizes], Network], sizes: Sizes) -> tuple[Network, dict[str, Any]]:
+def build(factory: Callable[[Any], T], sizes: Any, base: type[T]) -> tuple[T, dict[str, Any]]:
     """Builds a network and returns it with all its options, defaults included.
 
     Raises:
-        TypeError: the factory does not return a `Network`.
+        TypeError: the factory does not return a network of the class `base`.
     """
     network = factory(sizes)
-    if not isinstance(network, Network):
-        raise TypeError(f"network must build a geoops.models.Network from sizes, got {type(network).__name__}")
+    if not isinstance(network, base):
+        raise TypeError(f"network must build a geoops.models.{base.__name__} from sizes, got {type(network).__name__}")
     given: dict[str, Any] = {}
     while isinstance(factory, functools.partial):
         given = {**factory.keywords, **given}
@@ -32,7 +33,7 @@ def build(factory: Callable[[Sizes], Network], sizes: Sizes) -> tuple[Network, d
     return network, options
 
 
-def plain_options(network: Network, options: dict[str, Any]) -> dict[str, Any]:
+def plain_options(network: nn.Module, options: dict[str, Any]) -> dict[str, Any]:
     """Returns options as JSON keeps them.
 
     Raises:

@@ -107,7 +107,7 @@ class Surrogate(BudgetFit):
             # The weights depend on the seed only, not on what drew random numbers before.
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(data.seed)
-                self.adopt(*build(self._factory, data.sizes))
+                self.adopt(*build(self._factory, data.sizes, Network))
         data.with_nodes, data.phases = self.network.uses_nodes, self.network.boundary_phases
         self._scale = FieldScale.of(data.normalizer)
         if stage == "fit":

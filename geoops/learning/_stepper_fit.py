@@ -1,0 +1,188 @@
+"""Training of a stepper: the LightningModule."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+
+from geoops.data import WindowBatch, window
+from geoops.models._stepper import Stepper, StepperSizes
+from geoops.physics import Motion, motion_mse, relative_displacement_error
+
+from ._particle_bundle import make_decoder, read_stepper
+from ._particle_fit import ParticleFit
+from ._roll_out import as_motion, free_fall, roll_out, step_errors
+
+SEEDS = 6  # true frames before a roll-out
+STEP_FRAMES = 20  # frames of a motion whose one-step error is taken
+
+
+@final
+class StepperFit(ParticleFit):
+    r"""Trains and evaluates a stepper; sizes, statistics and windows come from the trainer's `ParticleData`.
+
+    First one step is predicted from noisy windows,
+
+    $$L = \tfrac1n \sum_i |(a_i - \hat a_i) / s|^2,$$
+
+    with the deviation s of the accelerations; after the share `unroll_from` of the budget `unroll` steps are made in a row, each
+    with its own graph, and their positions compared, those after k steps in units of $s\,k(k+1)/2$, which is how far a constant
+    error of the acceleration would lead.
+
+    Validation rolls out a sample of each motion from six true frames. Tests do so for several samples and report apart: the
+    error of one step, of the roll-out of the samples, of a decoder that sees true samples, and of the decoder on the roll-out.
+
+    Args:
+        network: builds the stepper from the sizes of the data.
+        decoder: what places the other particles in tests: the class of a decoder without training, or a file or packaged name.
+        unroll: steps in a row.
+        unroll_from: share of the budget after which they are made.
+        lr: highest learning rate.
+        weight_decay: of matrices; biases and norms have none.
+        betas: of AdamW.
+        warmup: share of the budget in which the learning rate rises.
+        final_lr: share of `lr` that the cosine ends with.
+        ema: decay of the averaged weights; 0 for none.
+        clamp: whether roll-outs keep positions within the walls.
+    """
+
+    monitor: ClassVar[str] = "val/rollout_mse"
+
+    def __init__(
+        self,
+        network: Callable[[StepperSizes], Stepper],
+        *,
+        decoder: str = "MovingLeastSquares",
+        unroll: int = 4,
+        unroll_from: float = 0.6,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        warmup: float = 0.02,
+        final_lr: float = 0.01,
+        ema: float = 0.999,
+        clamp: bool = True,
+    ):
+        super().__init__(
+            network,
+            Stepper,
+            lr=lr,
+            weight_decay=weight_decay,
+            betas=betas,
+            warmup=warmup,
+            final_lr=final_lr,
+            ema=ema,
+        )
+        if unroll < 1 or not 0 <= unroll_from <= 1:
+            raise ValueError(f"expected unroll >= 1 and unroll_from in [0, 1], got {unroll} and {unroll_from}")
+        self._decoder, self._unroll, self._unroll_from, self._clamp = decoder, unroll, unroll_from, clamp
+
+    def sizes(self) -> StepperSizes:
+        """Returns dimension, materials and history of the data."""
+        data = self.trainer.datamodule
+        return StepperSizes(data.dim, data.names, data.history)
+
+    def setup(self, stage: str) -> None:
+        """Builds the stepper, and says which batches it needs."""
+        data = self.trainer.datamodule
+        if data is not None:
+            data.serves, data.steps = "windows", self._unroll
+        super().setup(stage)
+
+    def begin(self) -> None:
+        """Takes the statistics of the training motions."""
+        data, scale = self.trainer.datamodule, self.network.scale
+        for name, value in data.statistics().items():
+            getattr(scale, name).copy_(value)
+        scale.noise.fill_(data.noise)
+
+    def data_facts(self) -> dict[str, Any]:
+        """Returns how motions of the training are sampled in space and time."""
+        data, sizes = self.trainer.datamodule, self.network.sizes
+        motion = next(iter(data._motions.values()))[0]
+        facts = {"keep": data.keep, "choice": data.choice, "degree": data.sampling.degree, "spacing": motion.spacing}
+        return {**facts, "sizes": asdict(sizes), "samples": [data.sampling.least, data.sampling.most]}
+
+    def restore(self, path: Path) -> None:
+        """Takes the stepper of a bundle."""
+        bundle = read_stepper(path)
+        self.adopt(bundle.stepper.requires_grad_(True), bundle.meta["options"])
+
+    # Training
+
+    def loss(self, batch: WindowBatch) -> Tensor:
+        """Returns the error of one step, or of several in a row."""
+        graph, future = batch
+        count = self._unroll if self.progress >= self._unroll_from else 1
+        size, total = self.network.scale.acceleration_size, graph.positions.new_zeros(())
+        for k in range(count):
+            x = self.network.next(graph)
+            total = total + ((x - future[:, k]) / (size * (k + 1) * (k + 2) / 2)).square().mean() / count
+            if k + 1 < count:
+                graph = graph.moved(x)
+        return total
+
+    # Evaluation
+
+    def validation_step(self, motion: Motion, batch_idx: int) -> None:
+        """Rolls out a sample of a motion."""
+        self._evaluate(motion, 0)
+
+    def test_step(self, motion: Motion, batch_idx: int) -> None:
+        """Rolls out several samples of a motion, and decodes all particles."""
+        data = self.trainer.datamodule
+        for seed in range(data.seeds):
+            rolled, chosen = self._evaluate(motion, seed)
+            if rolled is None:
+                continue
+            decoder = make_decoder(self._decoder, motion.x.shape[2]).to(motion.x.device)
+            body = motion.material if len(motion.names) > 1 else None
+            some = None if body is None else body[chosen]
+            truth = motion.of(chosen)
+            for name, samples in (("decoder", truth), ("full", rolled)):
+                with torch.no_grad():
+                    state = decoder.begin(motion.x[0, chosen], motion.x[0], some, body)
+                    placed = decoder.place(state, samples.x)[0]
+                dense = as_motion(motion, torch.arange(len(motion.material), device=placed.device), 0, placed[1:])
+                self.note(**{f"{name}_mse": float(motion_mse(dense, motion).mean())})
+                self.note(**{f"{name}_displacement": float(relative_displacement_error(dense, motion).nanmean())})
+
+    def _evaluate(self, motion: Motion, seed: int) -> tuple[Motion | None, Tensor]:
+        data, stepper = self.trainer.datamodule, self.network
+        chosen = data.sample(motion, seed)
+        names, history = stepper.sizes.materials, stepper.sizes.history
+        radius = data.radius(motion, len(chosen))
+        first, last = SEEDS - 1, len(motion) - 1
+        if last <= first:
+            raise ValueError(f"a roll-out starts from {SEEDS} true frames and needs more of them, got a motion of {len(motion)}")
+        gap = max(1, (last - first) // STEP_FRAMES)
+        squared = zero = 0.0
+        for t in range(first, last, gap):
+            graph = window(motion, chosen, t, names, history, radius).joined()
+            errors = step_errors(stepper, graph, motion.x[t + 1, chosen])
+            squared, zero = squared + errors.squared, zero + errors.zero
+        graph = window(motion, chosen, first, names, history, radius).joined()
+        fall = as_motion(motion, chosen, first, free_fall(motion, first, last - first)[:, chosen])
+        truth = motion.of(chosen)
+        self.note(one_step=squared / max(zero, 1e-30), free_fall_mse=float(motion_mse(fall, truth).mean()))
+        try:
+            x = torch.stack(list(roll_out(stepper, graph, last - first, self._clamp)))
+        except FloatingPointError:
+            self.note(rollout_mse=math.inf)
+            return None, chosen
+        rolled = as_motion(motion, chosen, first, x)
+        self.note(
+            rollout_mse=float(motion_mse(rolled, truth).mean()),
+            rollout_displacement=float(relative_displacement_error(rolled, truth).nanmean()),
+        )
+        return rolled, chosen
+
+    def headline(self, metrics: dict[str, Any]) -> str:
+        """Returns the validation errors in words."""
+        if "val/rollout_mse" not in metrics:
+            return ""
+        return f"val one step {100 * metrics['val/one_step']:.1f} %, roll-out MSE {metrics['val/rollout_mse']:.2e}"
