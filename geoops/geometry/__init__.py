@@ -28,6 +28,12 @@ from ._measures import cell_measures as cell_measures
 from ._measures import edges as edges
 from ._measures import mean_edge_length as mean_edge_length
 from ._mesh import Mesh as Mesh
+from ._neighbourhood import Nearest as Nearest
+from ._neighbourhood import Neighbourhood as Neighbourhood
+from ._neighbourhood import combine as combine
+from ._neighbourhood import nearest_samples as nearest_samples
+from ._neighbourhood import neighbourhood as neighbourhood
+from ._neighbourhood import spline_shape as spline_shape
 from ._outline import Outline as Outline
 from ._outline import Pieces as Pieces
 from ._pointcloud import PointCloud as PointCloud

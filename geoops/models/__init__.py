@@ -10,6 +10,11 @@ from ._enf import ENF as ENF
 from ._enf import ENF2ENF as ENF2ENF
 from ._enf import field_enf as field_enf
 from ._enf import geometry_enf as geometry_enf
+from ._interpolation import InverseDistance as InverseDistance
+from ._interpolation import LocalSpline as LocalSpline
+from ._interpolation import MovingLeastSquares as MovingLeastSquares
+from ._interpolation import Nearest as Nearest
+from ._local_affine import LocalAffine as LocalAffine
 from ._mlp import PointwiseMLP as PointwiseMLP
 from ._nclaw import NCLawElastic as NCLawElastic
 from ._nclaw import NCLawPlastic as NCLawPlastic
@@ -20,6 +25,7 @@ from ._stress_baselines import PrincipalStressNet as PrincipalStressNet
 from ._stress_baselines import StretchSplines as StretchSplines
 from ._structured_law import IsotropicEnergy as IsotropicEnergy
 from ._structured_law import YieldProjection as YieldProjection
+from ._thin_plate import ThinPlate as ThinPlate
 from ._transolver import Transolver as Transolver
 
 if TYPE_CHECKING:

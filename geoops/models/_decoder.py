@@ -1,6 +1,7 @@
 """What every decoder offers: from the motion of few samples to the motion of any number of points."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -53,9 +54,112 @@ class Decoder(nn.Module, ABC):
             samples: positions of the samples in any frames, or in those that follow if the decoder is `sequential`.
         """
 
+    def fit(self, motions: Sequence[Float[Tensor, "frames particles dim"]]) -> None:
+        """Sets what is not learned by gradients, such as modes and sizes, from training motions; most have nothing.
+
+        Args:
+            motions: positions of all particles of one body each; the first frame is the start.
+        """
+
+    def loss(
+        self,
+        start_samples: Float[Tensor, "samples dim"],
+        start_queries: Float[Tensor, "queries dim"],
+        samples: Float[Tensor, "frames samples dim"],
+        queries: Float[Tensor, "frames queries dim"],
+        sample_body: Int[Tensor, " samples"] | None = None,
+        query_body: Int[Tensor, " queries"] | None = None,
+    ) -> Float[Tensor, ""]:
+        r"""Returns the mean square of the errors relative to that of the displacements.
+
+        $$\frac{\sum_{t, q} |x_q(t) - x_q^*(t)|^2}{\sum_{t, q} |x_q^*(t) - X_q|^2}$$
+
+        Args:
+            start_samples: positions of the samples at the start, or, if the decoder is `sequential`, in any frame.
+            start_queries: positions of the queries at the same time.
+            samples: positions of the samples in any frames, or in those that follow the start if it is `sequential`.
+            queries: the true positions of the queries in these frames.
+            sample_body: as in `begin`.
+            query_body: as in `begin`.
+
+        Raises:
+            ValueError: as in `begin`.
+        """
+        placed, _ = self.place(self.begin(start_samples, start_queries, sample_body, query_body), samples)
+        moved = (queries - start_queries).square().mean()
+        return (placed - queries).square().mean() / moved.clamp_min(torch.finfo(moved.dtype).tiny ** 0.5)
+
     def forward(
-        self, samples: Float[Tensor, "frames samples dim"], queries: Float[Tensor, "queries dim"], chunk: int = 16384
+        self,
+        samples: Float[Tensor, "frames samples dim"],
+        queries: Float[Tensor, "queries dim"],
+        sample_body: Int[Tensor, " samples"] | None = None,
+        query_body: Int[Tensor, " queries"] | None = None,
+        chunk: int = 4096,
     ) -> Float[Tensor, "frames queries dim"]:
-        """Returns positions of queries in all frames, of which the first is the start; computed by chunks of queries."""
-        parts = [self.place(self.begin(samples[0], some), samples)[0] for some in queries.split(chunk)]
-        return torch.cat(parts, 1) if parts else samples.new_empty(len(samples), 0, self.dim)
+        """Returns positions of queries in all frames, of which the first is the start.
+
+        Args:
+            samples: positions of the samples.
+            queries: positions of the queries at the start.
+            sample_body: as in `begin`.
+            query_body: as in `begin`.
+            chunk: places computed at a time, queries times frames, which bounds the memory.
+
+        Raises:
+            ValueError: as in `begin`.
+        """
+        if chunk < 1:
+            raise ValueError(f"{type(self).__name__}: expected a chunk >= 1, got {chunk}")
+        columns = []
+        for i in range(0, max(len(queries), 1), chunk):
+            some = slice(i, i + chunk)
+            state = self.begin(samples[0], queries[some], sample_body, None if query_body is None else query_body[some])
+            parts = []
+            for frames in samples.split(max(1, chunk // max(1, len(queries[some])))):
+                placed, state = self.place(state, frames)
+                parts.append(placed)
+            columns.append(torch.cat(parts))
+        return torch.cat(columns, 1)
+
+    def bodies(
+        self,
+        samples: Float[Tensor, "samples dim"],
+        queries: Float[Tensor, "queries dim"],
+        sample_body: Int[Tensor, " samples"] | None,
+        query_body: Int[Tensor, " queries"] | None,
+    ) -> tuple[Int[Tensor, " samples"], Int[Tensor, " queries"], int]:
+        """Returns the body of each sample and query, from 0 on, and how many there are; checks what `begin` is given.
+
+        Raises:
+            ValueError: as in `begin`.
+        """
+        name = type(self).__name__
+        for what, points in (("samples", samples), ("queries", queries)):
+            if points.ndim != 2 or points.shape[1] != self.dim:
+                raise ValueError(f"{name}: expected {what} of shape (points, {self.dim}), got {tuple(points.shape)}")
+            if len(bad := (~points.isfinite()).any(1).nonzero()):
+                raise ValueError(f"{name}: {what} has NaN or infinity at {len(bad)} points, first {int(bad[0])}; remove them")
+        if len(samples) < self.dim + 2:
+            raise ValueError(f"{name}: expected at least {self.dim + 2} samples in {self.dim}D, got {len(samples)}; take more")
+        if sample_body is None and query_body is None:
+            device = samples.device
+            zeros = [torch.zeros(len(points), dtype=torch.int64, device=device) for points in (samples, queries)]
+            return zeros[0], zeros[1], 1
+        if sample_body is None or query_body is None:
+            raise ValueError(f"{name}: expected both of sample_body and query_body, or neither")
+        if sample_body.shape != samples.shape[:1] or query_body.shape != queries.shape[:1]:
+            raise ValueError(
+                f"{name}: expected a body for each of {len(samples)} samples and {len(queries)} queries, got shapes "
+                f"{tuple(sample_body.shape)} and {tuple(query_body.shape)}"
+            )
+        names, number = torch.unique(torch.cat([sample_body, query_body]), return_inverse=True)
+        of_samples, of_queries = number[: len(samples)], number[len(samples) :]
+        count = torch.bincount(of_samples, minlength=len(names))
+        if len(few := (count[of_queries] < self.dim + 2).nonzero()):
+            body = int(of_queries[few[0]])
+            raise ValueError(
+                f"{name}: expected at least {self.dim + 2} samples of each body that has queries, got {int(count[body])} of "
+                f"body {int(names[body])}; take more, or join it with another body"
+            )
+        return of_samples, of_queries, len(names)

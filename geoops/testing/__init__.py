@@ -1,4 +1,4 @@
-"""Assertions about surrogates, synthetic shapes, and the test suite every network inherits."""
+"""Assertions about surrogates, synthetic shapes, and the test suites that networks and decoders inherit."""
 
 from ._assertions import assert_batch_independent as assert_batch_independent
 from ._assertions import assert_padding_ignored as assert_padding_ignored
@@ -8,6 +8,7 @@ from ._assertions import assert_translation_invariant as assert_translation_inva
 from ._assertions import evaluate as evaluate
 from ._assertions import largest as largest
 from ._assertions import observed_rate as observed_rate
+from ._decoder_suite import DecoderSuite as DecoderSuite
 from ._shapes import moved as moved
 from ._shapes import padded as padded
 from ._shapes import permuted as permuted
