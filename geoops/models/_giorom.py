@@ -13,6 +13,7 @@ from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, UNet
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
+DEGREE = {2: 12.0, 3: 20.0}  # usual numbers of neighbours
 
 
 @final
@@ -28,6 +29,15 @@ class GIOROM(Stepper):
     relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means, so that
     the number of samples can change.
 
+    With `momentum` the last layer gives each particle matrices instead of an acceleration, which act like stresses:
+
+    $$a_i = g + \frac{s}{k} \sum_j \big[w(d_{ij}) \{(A_i + A_j)\,d_{ij} + (C_i + C_j)\,\dot d_{ij}\}
+    + w(D_{ij})\,(B_i + B_j)\,D_{ij}\big] + s\,w_i\,b_i$$
+
+    with present displacements d and first ones D in radii, smooth weights w and the usual number of neighbours k. What two
+    particles do to each other sums up to nothing, so that only gravity and the walls, within their reach w_i, move the centre of
+    mass.
+
     Args:
         sizes: dimension, materials and history.
         width: channels of the nodes.
@@ -37,8 +47,7 @@ class GIOROM(Stepper):
         processor: what works on the lattice, `unet` or `none`.
         channels: of the U-Net at each resolution.
         rest: whether the first positions are seen; without them the network is one for fluids.
-        pair_forces: whether what the particles do to each other sums up to nothing: the output is a sum of forces between
-            pairs along their displacement and along their relative velocity, beside that of walls and lattice.
+        momentum: whether what particles do to each other sums up to nothing; otherwise accelerations are free, as in the paper.
 
     Source: Viswanath et al., "Reduced-Order Neural Operators", arXiv 2407.03925. Ours: the lattice of the box, splines instead
     of a ball around each node, means with smooth weights, the U-Net, the deformation, free fall as the start.
@@ -55,7 +64,7 @@ class GIOROM(Stepper):
         processor: Literal["unet", "none"] = "unet",
         channels: Sequence[int] = (16, 32, 64),
         rest: bool = True,
-        pair_forces: bool = False,
+        momentum: bool = True,
     ):
         super().__init__(sizes)
         d = sizes.dim
@@ -73,14 +82,12 @@ class GIOROM(Stepper):
             self.to_lattice, self.from_lattice = ToLattice(d, fine), FromLattice(d, fine)
             self.processor = UNet(d, fine + 1, fine, channels)
             self.out_of = nn.Linear(fine, width)
-        self.decoder = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, d))
+        self.momentum = momentum
+        self._kinds = 3 if rest else 2
+        outputs = self._kinds * d * d + d if momentum else d
+        self.decoder = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs))
         nn.init.zeros_(self.decoder[-1].weight)
         nn.init.zeros_(self.decoder[-1].bias)
-        self.pairs = None
-        if pair_forces:
-            self.pairs = nn.Sequential(nn.Linear(width + 1, width), nn.SiLU(), nn.Linear(width, 2))
-            nn.init.zeros_(self.pairs[-1].weight)
-            nn.init.zeros_(self.pairs[-1].bias)
 
     def forward(self, graph: ParticleGraph) -> Float[Tensor, "particles dim"]:
         """Returns the acceleration of each particle, in length per frame squared."""
@@ -88,7 +95,8 @@ class GIOROM(Stepper):
         x, r = graph.newest, graph.radius[scene, None]
         gap = (x.index_select(0, source) - x.index_select(0, target)) / r.index_select(0, target)
         distance = gap.norm(dim=1, keepdim=True)
-        weight = (1 - distance[:, 0].square()).clamp_min(0) ** 2 + 1e-3
+        bump = (1 - distance.square()).clamp_min(0) ** 2
+        weight = bump[:, 0] + 1e-3
         v = self.scale.velocities(graph.positions.diff(dim=1))
         newest = v[:, -1]
         edges = [gap, distance, newest.index_select(0, source) - newest.index_select(0, target)]
@@ -111,8 +119,8 @@ class GIOROM(Stepper):
         for block in self.after:
             h = block(h, e, weight, graph.edge_index)
         out = self.decoder(h)
-        if self.pairs is not None:
-            out = out + self._pair_forces(h, gap, edges[2], distance, graph)
+        if self.momentum:
+            out = self._reactions(graph, out, x) + self._forces(out, edges, bump, graph.edge_index)
         return graph.gravity[scene] + self.scale.acceleration_size * out
 
     def _walls(self, graph: ParticleGraph, x: Tensor, r: Tensor) -> Tensor:
@@ -126,12 +134,25 @@ class GIOROM(Stepper):
         z = self.processor(self.to_lattice(self.into(h), fill, stencil))
         return self.out_of(self.from_lattice(z, stencil))
 
-    def _pair_forces(self, h: Tensor, gap: Tensor, speed: Tensor, distance: Tensor, graph: ParticleGraph) -> Tensor:
-        source, target = graph.edge_index
-        both = h.index_select(0, source) + h.index_select(0, target)
-        along = self.pairs(torch.cat([both, distance], 1)) * (1 - distance.square()).clamp_min(0)
-        force = along[:, :1] * gap + along[:, 1:] * speed
-        return ops.scatter(force, target, 0, len(h))
+    def _forces(self, out: Tensor, edges: list[Tensor], bump: Tensor, edge_index: Tensor) -> Tensor:
+        """Returns what the particles do to each other: two that meet get the opposite of each other."""
+        d, (source, target) = self.sizes.dim, edge_index
+        arms = [edges[0] * bump, edges[2] * bump]
+        if self.rest:
+            length = edges[4]  # squashed, but below a radius about the true one
+            arms.append(edges[3] * (1 - length.square()).clamp_min(0) ** 2)
+        matrices = out[:, : self._kinds * d * d]
+        both = matrices.index_select(0, source) + matrices.index_select(0, target)
+        force = torch.bmm(both.unflatten(1, (self._kinds, d, d)).transpose(1, 2).flatten(2), torch.cat(arms, 1)[:, :, None])
+        return ops.scatter(force[:, :, 0], target, 0, len(out)) / DEGREE[d]
+
+    def _reactions(self, graph: ParticleGraph, out: Tensor, x: Tensor) -> Tensor:
+        """Returns what the walls do to the particles within their reach."""
+        low, high = graph.bounds[graph.scene].unbind(2)
+        cell = (graph.bounds[..., 1] - graph.bounds[..., 0]).amax(1) / self.lattice
+        reach = (graph.radius + 1.5 * cell)[graph.scene]
+        nearest = torch.minimum(x - low, high - x).amin(1)
+        return (1 - nearest / reach).clamp(0, 1)[:, None] * out[:, -self.sizes.dim :]
 
 
 def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: int) -> Tensor:

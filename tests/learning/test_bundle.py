@@ -21,7 +21,7 @@ def normalizer(folder):
 
 @pytest.fixture
 def bundle(tmp_path, normalizer):
-    network, options = build(functools.partial(PointwiseMLP, hidden=8, depth=2), normalizer.sizes)
+    network, options = build(functools.partial(PointwiseMLP, hidden=8, depth=2), normalizer.sizes, PointwiseMLP)
     path = tmp_path / "sub" / "model.safetensors"
     training = {"command": "geoops fit", "seed": 3}
     export_bundle(path, network, normalizer, options=options, training=training, results={"val/rel_l2": 0.1})
@@ -58,7 +58,7 @@ def test_round_trip(bundle, normalizer):
 
 
 def test_averaged_weights_replace_the_networks_own(tmp_path, normalizer):
-    network, options = build(functools.partial(PointwiseMLP, hidden=8), normalizer.sizes)
+    network, options = build(functools.partial(PointwiseMLP, hidden=8), normalizer.sizes, PointwiseMLP)
     weights = {name: torch.zeros_like(p) for name, p in network.named_parameters()}
     path = export_bundle(tmp_path / "a.safetensors", network, normalizer, options=options, weights=weights)
     assert not any(p.any() for p in read_bundle(path).network.parameters())
@@ -66,7 +66,7 @@ def test_averaged_weights_replace_the_networks_own(tmp_path, normalizer):
 
 
 def test_classes_of_users_are_given(tmp_path, normalizer, tiny):
-    network, options = build(tiny, normalizer.sizes)
+    network, options = build(tiny, normalizer.sizes, Network)
     path = export_bundle(tmp_path / "a.safetensors", network, normalizer, options=options)
     with pytest.raises(ValueError, match=r"'Tiny', which is not in geoops.models \(.*PointwiseMLP.*network_class"):
         read_bundle(path)
@@ -117,7 +117,7 @@ def test_other_versions_and_models(bundle):
 
 
 def test_bad_targets_leave_nothing_behind(tmp_path, normalizer):
-    network, options = build(PointwiseMLP, normalizer.sizes)
+    network, options = build(PointwiseMLP, normalizer.sizes, PointwiseMLP)
     with pytest.raises(ValueError, match=r"ends in \.safetensors"):
         export_bundle(tmp_path / "a.pt", network, normalizer, options=options)
     with pytest.raises(ValueError, match="must be numbers"):

@@ -19,15 +19,15 @@ def test_options_of_every_kind_of_factory():
         functools.partial(instantiate, PointwiseMLP, hidden=9),
         functools.partial(functools.partial(PointwiseMLP, hidden=8), hidden=9),
     ):
-        network, options = build(factory, SIZES)
+        network, options = build(factory, SIZES, PointwiseMLP)
         assert type(network)(SIZES, **options).state_dict().keys() == network.state_dict().keys()
         assert options["hidden"] == 9
         assert options["depth"] == 5
-    assert build(PointwiseMLP, SIZES)[1]["hidden"] == 128
+    assert build(PointwiseMLP, SIZES, PointwiseMLP)[1]["hidden"] == 128
 
 
 def test_options_must_be_plain():
-    network, options = build(PointwiseMLP, SIZES)
+    network, options = build(PointwiseMLP, SIZES, PointwiseMLP)
     assert plain_options(network, {**options, "depth": (1, 2)})["depth"] == [1, 2]
     with pytest.raises(ValueError, match="options of PointwiseMLP must be numbers"):
         plain_options(network, {"hidden": object()})
