@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -19,12 +20,15 @@ from rich.console import Console
 from rich.table import Table
 
 from geoops import configs
-from geoops.data import MeshData, MotionData
+from geoops.data import MeshData, MotionData, ParticleData
 from geoops.learning import (
     AtomicCheckpointIO,
+    DecoderFit,
+    Fit,
     FitProgress,
     HistoryWriter,
     MaterialFit,
+    StepperFit,
     Surrogate,
     provenance,
     read_checkpoint,
@@ -113,7 +117,7 @@ class FitCLI(LightningCLI):
 
     def __init__(self, args: list[str], *, name: str, command: str):
         self._default_name, self._command = name, command
-        fit, data = (MaterialFit, MotionData) if _of_material(args) else (Surrogate, MeshData)
+        fit, data = _kind(args)
         quiet = {"exit_on_error": False, "allow_abbrev": False, "epilog": EPILOG}
         super().__init__(
             fit,
@@ -140,6 +144,7 @@ class FitCLI(LightningCLI):
         """Adds the options of a run."""
         help_checkpoint = "last, best, or a file: where fit goes on (from the start if there is none), what the others evaluate"
         parser.add_argument("--ckpt_path", type=str | None, default=None, help=help_checkpoint)
+        parser.add_argument("--kind", type=str, default="surrogate", help="what is trained: " + ", ".join(KINDS))
         parser.add_argument("--name", type=str, default=self._default_name, help="name of the run, a folder under --runs")
         parser.add_argument("--runs", type=str, default="runs", help="folder of all runs")
         parser.add_argument("--threads", type=int | None, default=None, help="threads of torch")
@@ -264,24 +269,52 @@ class FitCLI(LightningCLI):
         return kwargs
 
 
-def _of_material(args: list[str]) -> bool:
-    """Whether recipes or options speak of the laws of a material."""
-    words = [word.split("=", 1)[0] for word in args]
-    if any(word.startswith(("--model.elastic", "--model.formula")) for word in words):
-        return True
-    recipes = [args[i + 1] for i, word in enumerate(args[:-1]) if word == "--config"]
-    for path in recipes:
-        try:
-            recipe = yaml.safe_load(Path(path).read_text())
-        except yaml.YAMLError:
-            continue  # the parser of options will say where
-        model = recipe.get("model") if isinstance(recipe, dict) else None
-        if isinstance(model, dict) and {"elastic", "formula"} & set(model):
-            return True
-    return False
+#: Recipes say by `kind` what is trained; without it, it is a surrogate, or a material where laws are named.
+KINDS: dict[str, tuple[type[Fit], type[LightningDataModule]]] = {
+    "surrogate": (Surrogate, MeshData),
+    "material": (MaterialFit, MotionData),
+    "stepper": (StepperFit, ParticleData),
+    "decoder": (DecoderFit, ParticleData),
+}
+
+
+def _kind(args: list[str]) -> tuple[type[Fit], type[LightningDataModule]]:
+    """Returns what recipes or options train, and on which data."""
+    kind = "surrogate"
+    for i, word in enumerate(args):
+        flag, _, value = word.partition("=")
+        if flag.startswith(("--model.elastic", "--model.formula")):
+            kind = "material"
+        elif flag == "--kind":
+            kind = value or "".join(args[i + 1 : i + 2])
+        elif flag == "--config" and i + 1 < len(args):
+            kind = _kind_of(Path(args[i + 1])) or kind
+    if kind not in KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    return KINDS[kind]
+
+
+def _kind_of(path: Path) -> str | None:
+    try:
+        recipe = yaml.safe_load(path.read_text())
+    except yaml.YAMLError:
+        return None  # the parser of options will say where
+    if not isinstance(recipe, dict):
+        return None
+    model = recipe.get("model")
+    laws = isinstance(model, dict) and {"elastic", "formula"} & set(model)
+    return str(recipe["kind"]) if "kind" in recipe else "material" if laws else None
 
 
 def _show(results: dict[str, float], title: str) -> None:
+    if any(name.endswith(("rollout_mse", "displacement")) for name in results):
+        table = Table("error", "mean", "lowest sample", "highest sample", title=title, title_justify="left")
+        for name, mean in results.items():
+            if not name.endswith(("_low", "_high")):
+                spread = [results.get(f"{name}{end}") for end in ("_low", "_high")]
+                table.add_row(name, *("" if value is None else f"{value:.3e}" for value in (mean, *spread)))
+        Console().print(table)
+        return
     if not any(f"{name}_median" in results for name in results):
         laws = list(dict.fromkeys(name.partition("/")[0] for name in results if "/" in name)) or [""]
         motions = dict.fromkeys(name.partition("/")[2] or name for name in results)

@@ -10,10 +10,13 @@ from ._task import Task as Task
 
 if TYPE_CHECKING:
     from ._batch import FieldBatch as FieldBatch
+    from ._before_start import before_start as before_start
     from ._body import Body as Body
     from ._body import random_throw as random_throw
     from ._folder import MeshFolder as MeshFolder
     from ._folder import split_files as split_files
+    from ._frames import FrameBatch as FrameBatch
+    from ._frames import Frames as Frames
     from ._materials import resolve_material as resolve_material
     from ._module import MeshData as MeshData
     from ._motion import Labels as Labels
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from ._observe import observe as observe
     from ._observe import simulated as simulated
     from ._pack import to_shapes as to_shapes
+    from ._particle_data import ParticleData as ParticleData
+    from ._particle_data import check_alike as check_alike
     from ._pvd import PVDWriter as PVDWriter
     from ._scene import Scene as Scene
     from ._scene import parse_scene as parse_scene
@@ -35,11 +40,21 @@ if TYPE_CHECKING:
     from ._trajectory_write import TrajectoryWriter as TrajectoryWriter
     from ._trajectory_write import write_motion as write_motion
     from ._trajectory_write import write_trajectory as write_trajectory
+    from ._windows import Sampling as Sampling
+    from ._windows import WindowBatch as WindowBatch
+    from ._windows import Windows as Windows
+    from ._windows import chosen_samples as chosen_samples
+    from ._windows import radius_of as radius_of
+    from ._windows import random_walk as random_walk
+    from ._windows import window as window
 
 _MODULES = {
     "FieldBatch": "_batch",
     "Body": "_body",
     "random_throw": "_body",
+    "before_start": "_before_start",
+    "FrameBatch": "_frames",
+    "Frames": "_frames",
     "MeshFolder": "_folder",
     "split_files": "_folder",
     "resolve_material": "_materials",
@@ -52,6 +67,8 @@ _MODULES = {
     "observe": "_observe",
     "simulated": "_observe",
     "to_shapes": "_pack",
+    "ParticleData": "_particle_data",
+    "check_alike": "_particle_data",
     "PVDWriter": "_pvd",
     "Scene": "_scene",
     "parse_scene": "_scene",
@@ -63,11 +80,20 @@ _MODULES = {
     "TrajectoryWriter": "_trajectory_write",
     "write_motion": "_trajectory_write",
     "write_trajectory": "_trajectory_write",
+    "Sampling": "_windows",
+    "WindowBatch": "_windows",
+    "Windows": "_windows",
+    "chosen_samples": "_windows",
+    "radius_of": "_windows",
+    "random_walk": "_windows",
+    "window": "_windows",
 }
 
 __all__ = [
     "Body",
     "FieldBatch",
+    "FrameBatch",
+    "Frames",
     "Labels",
     "MeshData",
     "MeshFolder",
@@ -76,13 +102,22 @@ __all__ = [
     "MotionWriter",
     "Normalizer",
     "PVDWriter",
+    "ParticleData",
+    "Sampling",
     "Scene",
     "Task",
     "TrajectoryWriter",
+    "WindowBatch",
+    "Windows",
+    "before_start",
+    "check_alike",
+    "chosen_samples",
     "materials_of",
     "observe",
     "parse_scene",
+    "radius_of",
     "random_throw",
+    "random_walk",
     "read_field",
     "read_motion",
     "read_scene",
@@ -91,6 +126,7 @@ __all__ = [
     "simulated",
     "split_files",
     "to_shapes",
+    "window",
     "write_motion",
     "write_trajectory",
 ]

@@ -12,7 +12,6 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from geoops.geometry import choose_samples
 from geoops.physics import Motion
 
 from ._frames import Frames
@@ -207,12 +206,12 @@ class ParticleData(LightningDataModule):
         return DataLoader(_Stream(batches), batch_size=None)
 
     def val_dataloader(self) -> DataLoader:
-        """Returns the validation motions."""
-        return DataLoader(self.motions("val"), batch_size=None) if self.files("val") else DataLoader([])
+        """Returns the numbers of the validation motions."""
+        return DataLoader(range(len(self.motions("val")) if self.files("val") else 0), batch_size=None)
 
     def test_dataloader(self) -> DataLoader:
-        """Returns the test motions."""
-        return DataLoader(self.motions("test"), batch_size=None)
+        """Returns the numbers of the test motions."""
+        return DataLoader(range(len(self.motions("test"))), batch_size=None)
 
 
 class _Stream(IterableDataset):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 

@@ -54,9 +54,7 @@ class DecoderFit(ParticleFit):
         final_lr: float = 0.01,
         ema: float = 0.995,
     ):
-        super().__init__(
-            network, Decoder, lr=lr, weight_decay=weight_decay, betas=betas, warmup=warmup, final_lr=final_lr, ema=ema
-        )
+        super().__init__(network, Decoder, lr=lr, weight_decay=weight_decay, betas=betas, warmup=warmup, final_lr=final_lr, ema=ema)
         if frames < 1 or chunk < 1:
             raise ValueError(f"expected frames >= 1 and chunk >= 1, got {frames} and {chunk}")
         self._frames, self._chunk = frames, chunk
@@ -96,17 +94,19 @@ class DecoderFit(ParticleFit):
         moved = (queries[1:] - queries[:1]).square().sum()
         return (placed - queries[1:]).square().sum() / moved.clamp_min(1e-12)
 
-    def validation_step(self, motion: Motion, batch_idx: int) -> None:
+    def validation_step(self, number: int, batch_idx: int) -> None:
         """Places all particles of a motion."""
-        self.note(**self._measured(self.network, motion, 0))
+        self.note(0, self._measured(self.network, self.motion("val", number), 0))
 
-    def test_step(self, motion: Motion, batch_idx: int) -> None:
+    def test_step(self, number: int, batch_idx: int) -> None:
         """Does so for several samples, and with the decoders to compare with."""
+        motion = self.motion("test", number)
         for seed in range(self.trainer.datamodule.seeds):
-            self.note(**self._measured(self.network, motion, seed))
+            self.note(seed, self._measured(self.network, motion, seed))
             for name in self._against:
                 other = make_decoder(name, motion.x.shape[2]).to(motion.x.device)
-                self.note(**{f"{Path(name).stem}/{key}": v for key, v in self._measured(other, motion, seed).items()})
+                measured = self._measured(other, motion, seed)
+                self.note(seed, {f"{Path(name).stem}/{key}": value for key, value in measured.items()})
 
     def _measured(self, decoder: Decoder, motion: Motion, seed: int) -> dict[str, float]:
         chosen = self.trainer.datamodule.sample(motion, seed)

@@ -116,7 +116,9 @@ def find_class(name: str, base: type, where: str) -> Any:
     """
     cls = getattr(geoops.models, name, None)
     if not (isinstance(cls, type) and issubclass(cls, base) and cls is not base):
-        raise ValueError(f"{where} holds a {name!r}, which is no {base.__name__.lower()} of geoops.models; pass its class as network_class")
+        raise ValueError(
+            f"{where} holds a {name!r}, which is no {base.__name__.lower()} of geoops.models; pass its class as network_class"
+        )
     return cls
 
 

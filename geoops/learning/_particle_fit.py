@@ -1,13 +1,15 @@
 """What trainings of steppers and decoders share: the network of a factory, its average, checkpoints and bundles."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from geoops.physics import Motion
 
 from ._budget import BudgetFit
 from ._ema import Average
@@ -174,22 +176,32 @@ class ParticleFit(BudgetFit):
     def _begin_evaluation(self) -> None:
         self.network.eval()
         self.average.swap(self.network, averaged=True)
-        self._errors: dict[str, list[float]] = {}
+        self._errors: dict[str, dict[int, list[float]]] = {}
 
     def _end_evaluation(self) -> None:
         self.average.swap(self.network, averaged=False)
         self.metrics = self.summary()
         self.log_dict(self.metrics, sync_dist=self.trainer.world_size > 1, batch_size=1)
 
-    def note(self, **errors: float) -> None:
-        """Keeps errors of one motion."""
+    def motion(self, split: str, number: int) -> Motion:
+        """Returns a motion of the data on the device of the network."""
+        return self.trainer.datamodule.motions(split)[number].to(self.device)
+
+    def note(self, sample: int, errors: Mapping[str, float]) -> None:
+        """Keeps errors of one motion with one choice of its samples."""
         for name, value in errors.items():
-            self._errors.setdefault(name, []).append(float(value))
+            self._errors.setdefault(name, {}).setdefault(sample, []).append(float(value))
 
     def summary(self) -> dict[str, float]:
-        """Returns means over motions of what was noted."""
+        """Returns means of what was noted, and the means over motions of the best and the worst choice of samples."""
         prefix = "val" if self.trainer.state.fn in ("fit", "validate") else "test"
-        return {f"{prefix}/{name}": sum(v) / len(v) for name, v in self._errors.items()}
+        out = {}
+        for name, by_sample in self._errors.items():
+            means = [sum(v) / len(v) for v in by_sample.values()]
+            out[f"{prefix}/{name}"] = sum(means) / len(means)
+            if len(means) > 1:
+                out |= {f"{prefix}/{name}_low": min(means), f"{prefix}/{name}_high": max(means)}
+        return out
 
     # Files
 

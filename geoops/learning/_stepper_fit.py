@@ -128,13 +128,13 @@ class StepperFit(ParticleFit):
 
     # Evaluation
 
-    def validation_step(self, motion: Motion, batch_idx: int) -> None:
+    def validation_step(self, number: int, batch_idx: int) -> None:
         """Rolls out a sample of a motion."""
-        self._evaluate(motion, 0)
+        self._evaluate(self.motion("val", number), 0)
 
-    def test_step(self, motion: Motion, batch_idx: int) -> None:
+    def test_step(self, number: int, batch_idx: int) -> None:
         """Rolls out several samples of a motion, and decodes all particles."""
-        data = self.trainer.datamodule
+        data, motion = self.trainer.datamodule, self.motion("test", number)
         for seed in range(data.seeds):
             rolled, chosen = self._evaluate(motion, seed)
             if rolled is None:
@@ -148,8 +148,8 @@ class StepperFit(ParticleFit):
                     state = decoder.begin(motion.x[0, chosen], motion.x[0], some, body)
                     placed = decoder.place(state, samples.x)[0]
                 dense = as_motion(motion, torch.arange(len(motion.material), device=placed.device), 0, placed[1:])
-                self.note(**{f"{name}_mse": float(motion_mse(dense, motion).mean())})
-                self.note(**{f"{name}_displacement": float(relative_displacement_error(dense, motion).nanmean())})
+                mse, relative = motion_mse(dense, motion).mean(), relative_displacement_error(dense, motion).nanmean()
+                self.note(seed, {f"{name}_mse": float(mse), f"{name}_displacement": float(relative)})
 
     def _evaluate(self, motion: Motion, seed: int) -> tuple[Motion | None, Tensor]:
         data, stepper = self.trainer.datamodule, self.network
@@ -168,17 +168,15 @@ class StepperFit(ParticleFit):
         graph = window(motion, chosen, first, names, history, radius).joined()
         fall = as_motion(motion, chosen, first, free_fall(motion, first, last - first)[:, chosen])
         truth = motion.of(chosen)
-        self.note(one_step=squared / max(zero, 1e-30), free_fall_mse=float(motion_mse(fall, truth).mean()))
+        self.note(seed, {"one_step": squared / max(zero, 1e-30), "free_fall_mse": float(motion_mse(fall, truth).mean())})
         try:
             x = torch.stack(list(roll_out(stepper, graph, last - first, self._clamp)))
         except FloatingPointError:
-            self.note(rollout_mse=math.inf)
+            self.note(seed, {"rollout_mse": math.inf})
             return None, chosen
         rolled = as_motion(motion, chosen, first, x)
-        self.note(
-            rollout_mse=float(motion_mse(rolled, truth).mean()),
-            rollout_displacement=float(relative_displacement_error(rolled, truth).nanmean()),
-        )
+        mse, relative = motion_mse(rolled, truth).mean(), relative_displacement_error(rolled, truth).nanmean()
+        self.note(seed, {"rollout_mse": float(mse), "rollout_displacement": float(relative)})
         return rolled, chosen
 
     def headline(self, metrics: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from geoops import ops
@@ -13,7 +13,6 @@ from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, UNet
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
-DEGREE = {2: 12.0, 3: 20.0}  # usual numbers of neighbours
 
 
 @final
@@ -29,14 +28,14 @@ class GIOROM(Stepper):
     relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means, so that
     the number of samples can change.
 
-    With `momentum` the last layer gives each particle matrices instead of an acceleration, which act like stresses:
+    With `momentum` there are two outputs, one within the reach of the walls only and one from which what moves or turns its
+    scene as a rigid body is taken away,
 
-    $$a_i = g + \frac{s}{k} \sum_j \big[w(d_{ij}) \{(A_i + A_j)\,d_{ij} + (C_i + C_j)\,\dot d_{ij}\}
-    + w(D_{ij})\,(B_i + B_j)\,D_{ij}\big] + s\,w_i\,b_i$$
+    $$a_i = g + s\,\big(w_i\,b_i + c_i - \bar c - \omega \times (x_i - \bar x)\big), \qquad
+    \sum_i (x_i - \bar x) \times (c_i - \omega \times (x_i - \bar x)) = 0,$$
 
-    with present displacements d and first ones D in radii, smooth weights w and the usual number of neighbours k. What two
-    particles do to each other sums up to nothing, so that only gravity and the walls, within their reach w_i, move the centre of
-    mass.
+    so that only gravity and walls change momentum and angular momentum. Without it small errors add up: a body in free flight
+    leaves its parabola.
 
     Args:
         sizes: dimension, materials and history.
@@ -47,7 +46,7 @@ class GIOROM(Stepper):
         processor: what works on the lattice, `unet` or `none`.
         channels: of the U-Net at each resolution.
         rest: whether the first positions are seen; without them the network is one for fluids.
-        momentum: whether what particles do to each other sums up to nothing; otherwise accelerations are free, as in the paper.
+        momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
 
     Source: Viswanath et al., "Reduced-Order Neural Operators", arXiv 2407.03925. Ours: the lattice of the box, splines instead
     of a ball around each node, means with smooth weights, the U-Net, the deformation, free fall as the start.
@@ -83,8 +82,7 @@ class GIOROM(Stepper):
             self.processor = UNet(d, fine + 1, fine, channels)
             self.out_of = nn.Linear(fine, width)
         self.momentum = momentum
-        self._kinds = 3 if rest else 2
-        outputs = self._kinds * d * d + d if momentum else d
+        outputs = 2 * d if momentum else d
         self.decoder = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs))
         nn.init.zeros_(self.decoder[-1].weight)
         nn.init.zeros_(self.decoder[-1].bias)
@@ -95,8 +93,7 @@ class GIOROM(Stepper):
         x, r = graph.newest, graph.radius[scene, None]
         gap = (x.index_select(0, source) - x.index_select(0, target)) / r.index_select(0, target)
         distance = gap.norm(dim=1, keepdim=True)
-        bump = (1 - distance.square()).clamp_min(0) ** 2
-        weight = bump[:, 0] + 1e-3
+        weight = (1 - distance[:, 0].square()).clamp_min(0) ** 2 + 1e-3
         v = self.scale.velocities(graph.positions.diff(dim=1))
         newest = v[:, -1]
         edges = [gap, distance, newest.index_select(0, source) - newest.index_select(0, target)]
@@ -120,7 +117,8 @@ class GIOROM(Stepper):
             h = block(h, e, weight, graph.edge_index)
         out = self.decoder(h)
         if self.momentum:
-            out = self._reactions(graph, out, x) + self._forces(out, edges, bump, graph.edge_index)
+            walls, inner = out.chunk(2, 1)
+            out = self._reach(graph, x) * walls + without_rigid(inner, x, scene, graph.scenes)
         return graph.gravity[scene] + self.scale.acceleration_size * out
 
     def _walls(self, graph: ParticleGraph, x: Tensor, r: Tensor) -> Tensor:
@@ -134,25 +132,13 @@ class GIOROM(Stepper):
         z = self.processor(self.to_lattice(self.into(h), fill, stencil))
         return self.out_of(self.from_lattice(z, stencil))
 
-    def _forces(self, out: Tensor, edges: list[Tensor], bump: Tensor, edge_index: Tensor) -> Tensor:
-        """Returns what the particles do to each other: two that meet get the opposite of each other."""
-        d, (source, target) = self.sizes.dim, edge_index
-        arms = [edges[0] * bump, edges[2] * bump]
-        if self.rest:
-            length = edges[4]  # squashed, but below a radius about the true one
-            arms.append(edges[3] * (1 - length.square()).clamp_min(0) ** 2)
-        matrices = out[:, : self._kinds * d * d]
-        both = matrices.index_select(0, source) + matrices.index_select(0, target)
-        force = torch.bmm(both.unflatten(1, (self._kinds, d, d)).transpose(1, 2).flatten(2), torch.cat(arms, 1)[:, :, None])
-        return ops.scatter(force[:, :, 0], target, 0, len(out)) / DEGREE[d]
-
-    def _reactions(self, graph: ParticleGraph, out: Tensor, x: Tensor) -> Tensor:
-        """Returns what the walls do to the particles within their reach."""
+    def _reach(self, graph: ParticleGraph, x: Tensor) -> Tensor:
+        """Returns how near particles are to the walls, 1 there and 0 out of their reach."""
         low, high = graph.bounds[graph.scene].unbind(2)
         cell = (graph.bounds[..., 1] - graph.bounds[..., 0]).amax(1) / self.lattice
         reach = (graph.radius + 1.5 * cell)[graph.scene]
         nearest = torch.minimum(x - low, high - x).amin(1)
-        return (1 - nearest / reach).clamp(0, 1)[:, None] * out[:, -self.sizes.dim :]
+        return (1 - nearest / reach).clamp(0, 1)[:, None]
 
 
 def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: int) -> Tensor:
@@ -166,3 +152,25 @@ def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: 
     ridge = 1e-2 * trace / d + 1e-6
     F = torch.linalg.solve_ex(moments[:, d:] + ridge * one, moments[:, :d] + ridge * one, left=False)[0]
     return (F - one).tanh().flatten(1)
+
+
+def without_rigid(
+    a: Float[Tensor, "particles dim"], x: Float[Tensor, "particles dim"], scene: Int[Tensor, " particles"], scenes: int
+) -> Float[Tensor, "particles dim"]:
+    """Returns accelerations without the part that moves or turns the particles of a scene, of equal masses, as a rigid body."""
+    d = a.shape[1]
+    count = ops.scatter(torch.ones_like(a[:, :1]), scene, 0, scenes).clamp_min(1)
+    arm = x - (ops.scatter(x, scene, 0, scenes) / count)[scene]
+    a = a - (ops.scatter(a, scene, 0, scenes) / count)[scene]
+    if d == 2:
+        across = torch.stack([-arm[:, 1], arm[:, 0]], 1)
+        turn = ops.scatter((across * a).sum(1, keepdim=True), scene, 0, scenes)
+        inertia = ops.scatter(arm.square().sum(1, keepdim=True), scene, 0, scenes)
+        return a - (turn / inertia.clamp_min(1e-12))[scene] * across
+    turn = ops.scatter(torch.linalg.cross(arm, a), scene, 0, scenes)
+    one = torch.eye(3, dtype=a.dtype, device=a.device)
+    each = arm.square().sum(1)[:, None, None] * one - arm[:, :, None] * arm[:, None]
+    inertia = ops.scatter(each.flatten(1), scene, 0, scenes).unflatten(1, (3, 3))
+    size = inertia.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    spin = torch.linalg.solve_ex(inertia + (1e-6 * size + 1e-12) * one, turn)[0]
+    return a - torch.linalg.cross(spin[scene], arm)

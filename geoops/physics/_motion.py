@@ -69,6 +69,11 @@ class Motion:
         low, high = self.x.new_full((len(box.cells),), margin), self.x.new_tensor(box.lengths) - margin
         return torch.stack([low, high], 1)
 
+    def to(self, *args, **kwargs) -> "Motion":
+        """Returns the motion on another device, or with positions of another dtype."""
+        x = self.x.to(*args, **kwargs)
+        return replace(self, x=x, material=self.material.to(x.device), volume=self.volume.to(x))
+
     def of(self, particles: Int[Tensor, " chosen"]) -> "Motion":
         """Returns the motion of some particles."""
         return replace(self, x=self.x[:, particles], material=self.material[particles], volume=self.volume[particles])

@@ -66,7 +66,7 @@ def test_averaged_weights_replace_the_networks_own(tmp_path, normalizer):
 
 
 def test_classes_of_users_are_given(tmp_path, normalizer, tiny):
-    network, options = build(tiny, normalizer.sizes, Network)
+    network, options = build(tiny, normalizer.sizes, tiny)
     path = export_bundle(tmp_path / "a.safetensors", network, normalizer, options=options)
     with pytest.raises(ValueError, match=r"'Tiny', which is not in geoops.models \(.*PointwiseMLP.*network_class"):
         read_bundle(path)
