@@ -23,12 +23,14 @@ from ._structured_law import YieldProjection as YieldProjection
 from ._transolver import Transolver as Transolver
 
 if TYPE_CHECKING:
+    from ._authors_giorom import AuthorsGIOROM as AuthorsGIOROM
     from ._gns import GNS as GNS
     from ._stepper import MotionScale as MotionScale
     from ._stepper import Stepper as Stepper
     from ._stepper import StepperSizes as StepperSizes
 
 _LATER = {
+    "AuthorsGIOROM": "_authors_giorom",
     "GNS": "_gns",
     "MotionScale": "_stepper",
     "Stepper": "_stepper",
