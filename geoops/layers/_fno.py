@@ -118,9 +118,7 @@ class FNO(nn.Module):
             raise ValueError(f'FNO: expected stabiliser "tanh" or None, got {stabiliser!r}')
         self.dim = dim
         self.lift = mlp([inputs, lifting, hidden])
-        self.blocks = nn.ModuleList(
-            _Block(hidden, (modes,) * dim, expansion, stabiliser, i == layers - 1) for i in range(layers)
-        )
+        self.blocks = nn.ModuleList(_Block(hidden, (modes,) * dim, expansion, stabiliser, i == layers - 1) for i in range(layers))
         self.project = mlp([hidden, projection, outputs])
 
     def forward(self, z: Float[Tensor, "batch *lattice inputs"]) -> Float[Tensor, "batch *lattice outputs"]:

@@ -165,12 +165,8 @@ class AuthorsGIOROM(Stepper):
         carried = d if of.squeeze else width
         channels = of.latent or d
         coords: Literal["source", "relative"] = "source" if source_coords else "relative"
-        self.kernel_in = KernelTransform(
-            axes, [carried, *of.kernel_in, channels], radius, coords=coords, shared=shared_lattice
-        )
-        self.kernel_out = KernelTransform(
-            axes, [width, 32, 64, width], radius, "linear", coords=coords, shared=shared_lattice
-        )
+        self.kernel_in = KernelTransform(axes, [carried, *of.kernel_in, channels], radius, coords=coords, shared=shared_lattice)
+        self.kernel_out = KernelTransform(axes, [width, 32, 64, width], radius, "linear", coords=coords, shared=shared_lattice)
         self.processor: nn.Module
         if of.processor == "fno":
             self.processor = FNO(axes, channels, width, layers=of.processor_layers)
