@@ -40,6 +40,8 @@ class SpectralConv(nn.Module):
         size = h.shape[1:-1]
         if len(size) != len(self.modes):
             raise ValueError(f"SpectralConv: expected a lattice of {len(self.modes)} axes, got {tuple(size)}")
+        if not len(h):  # which the transform refuses
+            return h.new_zeros(*h.shape[:-1], len(self.bias)) + self.bias
         axes = tuple(range(1, h.ndim - 1))
         spectrum = torch.fft.fftshift(torch.fft.rfftn(h, dim=axes), axes[:-1])
         weight = torch.view_as_complex(self.weight)
