@@ -68,7 +68,8 @@ class _Experts(nn.Module):
         self.nets = nn.ModuleList(mlp([width, width, width]) for _ in range(experts))
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
-        return (torch.stack([net(x) for net in self.nets], -1) * gate[..., None, :]).sum(-1)
+        parts = [net(x) * gate[..., k, None] for k, net in enumerate(self.nets)]
+        return torch.stack(parts).sum(0) if len(parts) > 2 else sum(parts[1:], parts[0])
 
 
 class _Block(nn.Module):
