@@ -68,8 +68,10 @@ class _Experts(nn.Module):
         self.nets = nn.ModuleList(mlp([width, width, width]) for _ in range(experts))
 
     def forward(self, x: Tensor, gate: Tensor) -> Tensor:
-        parts = [net(x) * gate[..., k, None] for k, net in enumerate(self.nets)]
-        return torch.stack(parts).sum(0) if len(parts) > 2 else sum(parts[1:], parts[0])
+        out = torch.zeros_like(x)
+        for k, net in enumerate(self.nets):
+            out = out + net(x) * gate[..., k, None]
+        return out
 
 
 class _Block(nn.Module):
