@@ -30,6 +30,7 @@ from ._transolver import Transolver as Transolver
 
 if TYPE_CHECKING:
     from ._giorom import GIOROM as GIOROM
+    from ._authors_giorom import AuthorsGIOROM as AuthorsGIOROM
     from ._gns import GNS as GNS
     from ._stepper import MotionScale as MotionScale
     from ._stepper import Stepper as Stepper
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "GIOROM": "_giorom",
+    "AuthorsGIOROM": "_authors_giorom",
     "GNS": "_gns",
     "MotionScale": "_stepper",
     "Stepper": "_stepper",

@@ -1,4 +1,10 @@
 """Assertions about surrogates, synthetic shapes, and the test suites that networks and decoders inherit."""
+"""Assertions about surrogates, synthetic shapes and particles, and the test suites that networks inherit.
+
+What needs torch_geometric loads on first use, since that takes a second.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from ._assertions import assert_batch_independent as assert_batch_independent
 from ._assertions import assert_padding_ignored as assert_padding_ignored
@@ -15,3 +21,22 @@ from ._shapes import permuted as permuted
 from ._shapes import random_shapes as random_shapes
 from ._shapes import shapes_for as shapes_for
 from ._suite import ModelSuite as ModelSuite
+
+if TYPE_CHECKING:
+    from ._particles import random_particles as random_particles
+    from ._stepper_suite import StepperSuite as StepperSuite
+
+_LATER = {
+    "StepperSuite": "_stepper_suite",
+    "random_particles": "_particles",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+import geoops.testing
+from geoops.testing import random_particles
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_random_particles(dim, dtype):
+    graph = random_particles(200, dim, materials=3, degree=10.0, dtype=dtype)
+    assert graph.positions.shape == (200, 6, dim)
+    assert graph.positions.dtype == graph.bounds.dtype == graph.gravity.dtype == dtype
+    assert graph.num_nodes == 200
+    assert graph.material.unique().tolist() == [0, 1, 2]
+    degree = graph.edge_index.shape[1] / 200 - 1
+    assert 5 < degree < 10  # fewer at walls
+    again = random_particles(200, dim, materials=3, degree=10.0, dtype=dtype)
+    assert torch.equal(again.positions, graph.positions)
+    assert not torch.equal(random_particles(200, dim, seed=1, dtype=dtype).positions, graph.positions)
+    assert random_particles(0, dim).edge_index.shape == (2, 0)
+
+
+def test_what_does_not_exist():
+    with pytest.raises(ValueError, match="dim must be 2 or 3, got 4"):
+        random_particles(3, 4)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = geoops.testing.nothing
