@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ._body_box import BodyBox as BodyBox
+from ._body_box import mean_of_bodies as mean_of_bodies
 from ._boundary import Facets as Facets
 from ._boundary import boundary_facets as boundary_facets
 from ._cells import Cells as Cells
@@ -24,6 +26,8 @@ from ._fill import lattice as lattice
 from ._finite import check_finite as check_finite
 from ._interpolate import interpolate as interpolate
 from ._interpolate import interpolation_weights as interpolation_weights
+from ._lattice import lattice_nodes as lattice_nodes
+from ._lattice import lattice_points as lattice_points
 from ._measures import cell_measures as cell_measures
 from ._measures import edges as edges
 from ._measures import mean_edge_length as mean_edge_length

@@ -66,6 +66,7 @@ class Neighbourhood:
 
     Args:
         index: number of each sample.
+        there: whether it is one, or fills up a body of too few.
         offset: $X_i - X_q$.
         weight: $w_i$.
         radius: $h_q$.
@@ -76,6 +77,7 @@ class Neighbourhood:
     """
 
     index: Int[Tensor, "queries k"]
+    there: Bool[Tensor, "queries k"]
     offset: Float[Tensor, "queries k dim"]
     weight: Float[Tensor, "queries k"]
     radius: Float[Tensor, " queries"]
@@ -123,7 +125,7 @@ def neighbourhood(samples: Float[Tensor, "samples dim"], queries: Float[Tensor, 
     slope = w * (centred @ (inverse @ (2 * one - square @ inverse)))
     shape = w[..., 0] - (slope @ mean.mT)[..., 0]
     slope = slope / radius.double()[:, None, None]
-    return Neighbourhood(index, offset, weight, radius, slope.to(weight.dtype), shape.to(weight.dtype))
+    return Neighbourhood(index, there, offset, weight, radius, slope.to(weight.dtype), shape.to(weight.dtype))
 
 
 def spline_shape(around: Neighbourhood) -> Float[Tensor, "queries k"]:

@@ -10,6 +10,10 @@ from ._enf import ENF as ENF
 from ._enf import ENF2ENF as ENF2ENF
 from ._enf import field_enf as field_enf
 from ._enf import geometry_enf as geometry_enf
+from ._flow_map import Flow as Flow
+from ._flow_map import FlowMap as FlowMap
+from ._grid_splat import GridSplat as GridSplat
+from ._integral_kernel import IntegralKernel as IntegralKernel
 from ._interpolation import InverseDistance as InverseDistance
 from ._interpolation import LocalSpline as LocalSpline
 from ._interpolation import MovingLeastSquares as MovingLeastSquares
