@@ -13,11 +13,11 @@ from ._enf import make_attention as make_attention
 from ._feedforward import FFN as FFN
 from ._feedforward import activation as activation
 from ._feedforward import mlp as mlp
+from ._fno import FNO as FNO
+from ._fno import SpectralConv as SpectralConv
 from ._grid_transfer import FromLattice as FromLattice
 from ._grid_transfer import Stencil as Stencil
 from ._grid_transfer import ToLattice as ToLattice
-from ._fno import FNO as FNO
-from ._fno import SpectralConv as SpectralConv
 from ._inner_loop import context_gradient as context_gradient
 from ._inner_loop import inner_loop as inner_loop
 from ._inner_loop import random_subsets as random_subsets

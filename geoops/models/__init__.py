@@ -33,8 +33,8 @@ from ._thin_plate import ThinPlate as ThinPlate
 from ._transolver import Transolver as Transolver
 
 if TYPE_CHECKING:
-    from ._giorom import GIOROM as GIOROM
     from ._authors_giorom import AuthorsGIOROM as AuthorsGIOROM
+    from ._giorom import GIOROM as GIOROM
     from ._gns import GNS as GNS
     from ._stepper import MotionScale as MotionScale
     from ._stepper import Stepper as Stepper

@@ -1,7 +1,6 @@
-"""Assertions about surrogates, synthetic shapes, and the test suites that networks and decoders inherit."""
 """Assertions about surrogates, synthetic shapes and particles, and the test suites that networks inherit.
 
-What needs torch_geometric loads on first use, since that takes a second.
+What needs torch_geometric loads on first use.
 """
 
 from typing import TYPE_CHECKING, Any
