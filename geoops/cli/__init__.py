@@ -1,4 +1,4 @@
-"""The command `geoops`: fit, validate and test by recipes; predict, superres, simulate, animate, view and data by functions."""
+"""The command `geoops`: fit, validate and test by recipes; the others by functions."""
 
 import os
 import sys
@@ -13,6 +13,7 @@ FUNCTIONS = {
     ("predict",): "geoops.inference:predict",
     ("superres",): "geoops.inference:superres",
     ("simulate",): "geoops.inference:simulate",
+    ("rollout",): "geoops.inference:rollout",
     ("animate",): "geoops.inference:animate",
     ("view",): "geoops.viz:view",
     ("data", "make", "unit-cell"): "geoops.data.unit_cell:make",
@@ -30,6 +31,8 @@ USAGE = """usage: geoops COMMAND ...
                         error against resolution
   simulate SCENE -o OUT
                         move the particles of a scene; SCENE is a YAML file or a name such as jelly
+  rollout CHECKPOINT SCENE -o OUT
+                        the same with a trained stepper: few particles are simulated, all are placed
   animate TRAJECTORY... -o OUT
                         draw simulations side by side, as .gif, .mp4 or .html
   view FILE --field NAME

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Literal
 
 from geoops import viz
-from geoops.data import read_trajectory
+from geoops.data import read_motion, read_trajectory
 from geoops.io._atomic import check_writable
+from geoops.physics import Motion, Trajectory
 
 ENDINGS = (".gif", ".mp4", ".html")
 
@@ -27,7 +28,7 @@ def animate(
     """Draws trajectory files side by side, in motion.
 
     Args:
-        trajectories: files in .vtkhdf that `geoops simulate` wrote, the truth first.
+        trajectories: files in .vtkhdf that `geoops simulate` or `geoops rollout` wrote, the truth first.
         output: file to write; a .gif or .mp4 plays, an .html page turns and zooms and has a slider for the time.
         field: what the colours tell: material, error (distance from where the particle is in the first file), speed, det_F
             or equivalent_strain.
@@ -64,7 +65,7 @@ def animate(
     if output.exists() and not overwrite:
         raise FileExistsError(f"{output} exists; choose another name, or say --overwrite")
     return viz.animate(
-        {caption: read_trajectory(file) for caption, file in zip(captions, files, strict=True)},
+        {caption: _read(file) for caption, file in zip(captions, files, strict=True)},
         output,
         field=field,
         frames=frames,
@@ -75,3 +76,12 @@ def animate(
         size=size,
         progress=progress,
     )
+
+
+def _read(path: Path) -> Trajectory | Motion:
+    try:
+        return read_trajectory(path)
+    except ValueError as error:
+        if "holds positions only" not in str(error):
+            raise
+    return read_motion(path)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import TypeVar, final
 
 import torch
 from rich.table import Table
@@ -15,6 +15,8 @@ from geoops.data import PVDWriter, Scene, TrajectoryWriter, read_scene
 from geoops.io._atomic import check_writable
 from geoops.learning import resolve_law
 from geoops.physics import Particles
+
+T = TypeVar("T")
 
 WRITERS: dict[str, type[TrajectoryWriter] | type[PVDWriter]] = {
     ".vtkhdf": TrajectoryWriter,
@@ -90,11 +92,8 @@ def simulate(
     output = Path(output)
     if output.suffix.lower() not in WRITERS:
         raise ValueError(f"{output}: expected a file name in {', '.join(WRITERS)}, got {output.suffix or 'no ending'!r}")
-    if threads is not None:
-        if threads < 1:
-            raise ValueError(f"threads must be at least 1, got {threads}")
-        torch.set_num_threads(threads)
-    place = _device(device)
+    use_threads(threads)
+    place = check_device(device)
     scene = scene if isinstance(scene, Scene) else read_scene(configs.scene(str(scene)))
     if output.exists() and not overwrite:
         raise FileExistsError(f"{output} exists; choose another name, or say --overwrite")
@@ -109,7 +108,7 @@ def simulate(
         with torch.no_grad(), WRITERS[output.suffix.lower()](output, **about) as out:
             out.append(start.to("cpu"), 0)
             states = mpm.steps(start, scene.steps, scene.every)
-            for last in _progress(states, scene.steps // scene.every) if progress else states:
+            for last in tracked(states, scene.steps // scene.every) if progress else states:
                 step += scene.every
                 out.append(last.to("cpu"), step)
     except FloatingPointError as error:
@@ -118,7 +117,24 @@ def simulate(
     return SimulationReport(output, len(material), step, len(out.steps), seconds, (_kinetic(start), _kinetic(last)))
 
 
-def _device(name: str) -> torch.device:
+def use_threads(count: int | None) -> None:
+    """Sets the threads of torch, if a number is given.
+
+    Raises:
+        ValueError: it is below 1.
+    """
+    if count is not None:
+        if count < 1:
+            raise ValueError(f"threads must be at least 1, got {count}")
+        torch.set_num_threads(count)
+
+
+def check_device(name: str) -> torch.device:
+    """Returns the device of a name.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -134,7 +150,8 @@ def _kinetic(particles: Particles) -> float:
     return float((particles.mass.double() * particles.v.double().square().sum(-1)).sum() / 2)
 
 
-def _progress(states: Iterable[Particles], count: int) -> Iterator[Particles]:
+def tracked(states: Iterable[T], count: int) -> Iterator[T]:
+    """Shows a progress bar of frames."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
