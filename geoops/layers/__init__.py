@@ -20,6 +20,7 @@ from ._invariants import BiInvariant as BiInvariant
 from ._invariants import Translation as Translation
 from ._invariants import bi_invariant as bi_invariant
 from ._latent_poses import LatentPoses as LatentPoses
+from ._modes import ModeFit as ModeFit
 from ._moments import Moments as Moments
 from ._physics_attention import PhysicsAttention as PhysicsAttention
 from ._physics_attention import SliceTokens as SliceTokens

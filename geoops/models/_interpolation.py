@@ -23,7 +23,7 @@ class _Start:
 
 
 class _Interpolation(Decoder):
-    """Displacements $u_q = \\sum_i c_i u_i$ with coefficients that are fixed at the start."""
+    r"""Displacements $u_q = \sum_i c_i u_i$ with coefficients that are fixed at the start."""
 
     def __init__(self, dim: int, k: int):
         super().__init__(dim)
