@@ -43,7 +43,8 @@ class CROM(Decoder):
     Raises:
         ValueError: an option is out of its bounds, or as in `begin`.
 
-    Source: Chen et al. 2023, "CROM: continuous reduced-order modeling of PDEs using implicit neural representations", a small version.
+    Source: Chen et al. 2023, "CROM: continuous reduced-order modeling of PDEs using implicit neural representations"; this
+    is a small version.
     """
 
     def __init__(self, dim: int, *, rank: int = 12, hidden: int = 64):

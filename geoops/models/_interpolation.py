@@ -79,7 +79,7 @@ class Nearest(_Interpolation):
 
 @final
 class InverseDistance(_Interpolation):
-    r"""Moves a query by the mean of the nearest samples with weights $|X_i - X_q|^{-p}$ (Shepard 1968).
+    r"""Moves a query by the mean of the nearest samples with weights $|X_i - X_q|^{-p}$.
 
     Args:
         dim: 2 or 3.

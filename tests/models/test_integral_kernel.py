@@ -73,7 +73,7 @@ def test_a_query_far_from_all_samples_has_the_nearest():
 
 
 def test_options_that_make_no_sense(unchecked):
-    with pytest.raises(ValueError, match="coords of source, relative, got 0.1 and 'query'"):
+    with pytest.raises(ValueError, match=r"coords of source, relative, got 0\.1 and 'query'"):
         IntegralKernel(2, radius=0.1, coords="query")
     with pytest.raises(ValueError, match="radius > 0"):
         IntegralKernel(2, radius=0.0)

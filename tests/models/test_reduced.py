@@ -68,7 +68,7 @@ def test_a_motion_without_deformation_has_no_modes_but_moves():
 def test_learns_a_family_of_motions(build):
     decoder = build()
     optimiser = torch.optim.Adam(decoder.parameters(), 3e-3)
-    for step in range(300):
+    for _ in range(300):
         X, queries = torch.rand(80, 2), torch.rand(200, 2)
         amount = 0.2 * torch.rand(4) - 0.1
         loss = decoder.loss(X, queries, bent(X, amount), bent(queries, amount))
