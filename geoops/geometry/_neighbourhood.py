@@ -141,7 +141,8 @@ def spline_shape(around: Neighbourhood) -> Float[Tensor, "queries k"]:
     """
     X = (around.offset / around.radius[:, None, None]).double()
     queries, k, dim = X.shape
-    nugget = _NUGGET / (1 - X.square().sum(-1)).clamp_min(1e-3).square()
+    # Of the farthest sample, at 1 / 1.001, next to nothing is left.
+    nugget = _NUGGET / (1 - (1.001 * X).square().sum(-1)).clamp_min(3e-4).square()
     P = torch.cat([X, torch.ones_like(X[..., :1])], -1)
     # The small corner gives flat neighbourhoods a solution.
     A = X.new_zeros(queries, k + dim + 1, k + dim + 1)

@@ -31,6 +31,7 @@ from ._latent_poses import LatentPoses as LatentPoses
 from ._lattice import Lattice as Lattice
 from ._linear_attention import LinearAttention as LinearAttention
 from ._linear_attention import LinearAttentionOperator as LinearAttentionOperator
+from ._modes import ModeFit as ModeFit
 from ._moments import Moments as Moments
 from ._physics_attention import PhysicsAttention as PhysicsAttention
 from ._physics_attention import SliceTokens as SliceTokens

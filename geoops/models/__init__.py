@@ -5,6 +5,7 @@ Steppers of particles load on first use, since torch_geometric takes a second to
 
 from typing import TYPE_CHECKING, Any
 
+from ._crom import CROM as CROM
 from ._decoder import Decoder as Decoder
 from ._enf import ENF as ENF
 from ._enf import ENF2ENF as ENF2ENF
@@ -18,12 +19,14 @@ from ._interpolation import InverseDistance as InverseDistance
 from ._interpolation import LocalSpline as LocalSpline
 from ._interpolation import MovingLeastSquares as MovingLeastSquares
 from ._interpolation import Nearest as Nearest
+from ._licrom import LiCROM as LiCROM
 from ._local_affine import LocalAffine as LocalAffine
 from ._mlp import PointwiseMLP as PointwiseMLP
 from ._nclaw import NCLawElastic as NCLawElastic
 from ._nclaw import NCLawPlastic as NCLawPlastic
 from ._network import Network as Network
 from ._oneshot import OneShotENF as OneShotENF
+from ._pod import POD as POD
 from ._pointnet import PointNet as PointNet
 from ._stress_baselines import PrincipalStressNet as PrincipalStressNet
 from ._stress_baselines import StretchSplines as StretchSplines

@@ -44,8 +44,9 @@ class GridSplat(Decoder):
 
     Ours works in the box of each body, on displacements less their mean, with a lattice as coarse as the samples ask for and
     the nearest sample where there is none about; it smooths by the two-point rule of Gauss and Hermite along each axis, which
-    is not random; the correction is that of the MLP less what it says where nothing moves, and starts at 0. `authors=True` is as published: positions are scaled by one pair of
-    numbers for all axes, smoothing draws `draws` random places, in evaluation too, and
+    is not random; and what the MLP says where nothing moves is taken away, so that a shift is exact. The correction starts at 0.
+    `authors=True` is as published: positions are scaled by one pair of numbers for all axes, smoothing draws `draws` random
+    places, in evaluation too, and
 
     $$x_q = \mathrm{clip}(\langle u \rangle_q + \mathrm{MLP}(\cdot),\ 0.001,\ 0.999)$$
 

@@ -36,11 +36,11 @@ class IntegralKernel(Decoder):
     That is `coords="source"`, as published, where a kernel does not see the query: points with the same samples around them
     fall on one place, and errors do not fall with more samples. With `coords="relative"`, ours,
 
-    $$x_q = X_q + \frac{1}{|A(q)|} \sum_{i \in A(q)} [u_i + r\,\kappa(\delta_i, (u_i - \bar u) / r) - r\,\kappa(\delta_i, 0)], \qquad
-      \delta_i = (X_i - X_q) / r$$
+    $$x_q = X_q + \frac{1}{|A(q)|} \sum_{i \in A(q)} [u_i + r\,\kappa(\delta_i, (u_i - \bar u) / r) - r\,\kappa(\delta_i, 0)],
+      \qquad \delta_i = (X_i - X_q) / r$$
 
-    with the mean $\bar u$ of displacements $u_i = x_i - X_i$ in A(q), so that a shift is exact. A query with no sample within the radius has the
-    nearest one.
+    with the mean $\bar u$ of displacements $u_i = x_i - X_i$ in A(q), so that a shift is exact. A query with no sample within
+    the radius has the nearest one.
 
     Args:
         dim: 2 or 3.

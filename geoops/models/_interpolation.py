@@ -23,7 +23,7 @@ class _Start:
 
 
 class _Interpolation(Decoder):
-    """Displacements $u_q = \\sum_i c_i u_i$ with coefficients that are fixed at the start."""
+    r"""Displacements $u_q = \sum_i c_i u_i$ with coefficients that are fixed at the start."""
 
     def __init__(self, dim: int, k: int):
         super().__init__(dim)
@@ -79,7 +79,7 @@ class Nearest(_Interpolation):
 
 @final
 class InverseDistance(_Interpolation):
-    r"""Moves a query by the mean of the nearest samples with weights $|X_i - X_q|^{-p}$ (Shepard 1968).
+    r"""Moves a query by the mean of the nearest samples with weights $|X_i - X_q|^{-p}$.
 
     Args:
         dim: 2 or 3.

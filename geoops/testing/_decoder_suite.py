@@ -210,9 +210,10 @@ class DecoderSuite:
 
 
 def _raises(words: str, function, *args) -> None:
+    message = None
     try:
         function(*args)
     except ValueError as error:
-        assert words in str(error), f"expected {words!r} in {str(error)!r}"
-    else:
-        raise AssertionError(f"no ValueError with {words!r}")
+        message = str(error)
+    assert message is not None, f"no ValueError with {words!r}"
+    assert words in message, f"expected {words!r} in {message!r}"
