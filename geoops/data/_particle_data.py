@@ -35,7 +35,8 @@ class ParticleData(LightningDataModule):
         history: velocities that a stepper sees.
         noise: deviation of the noise on the newest velocity in training, in lengths per frame.
         particles_per_step: about how many particles a training batch has; small samples come in larger batches.
-        mirror: axes along which training scenes are mirrored at random.
+        symmetric: whether axes are mirrored and exchanged at random in training, and gravity with them, in boxes whose walls are
+            all alike.
         queries: points that a decoder places in a training step.
         keep: share of the particles that are simulated in validation and test.
         choice: how those are chosen.
@@ -56,8 +57,8 @@ class ParticleData(LightningDataModule):
         jitter: float = 0.1,
         history: int = 5,
         noise: float = 3e-4,
-        particles_per_step: int = 2000,
-        mirror: list[int] | None = None,
+        particles_per_step: int = 1000,
+        symmetric: bool = True,
         queries: int = 2048,
         keep: float = 1 / 16,
         choice: Choice = "fps",
@@ -77,7 +78,7 @@ class ParticleData(LightningDataModule):
             raise ValueError(f"data.noise must be at least 0 and data.jitter in [0, 1), got {noise} and {jitter}")
         self.root, self.history, self.noise = Path(root), history, noise
         self.sampling = Sampling(*samples, choices=tuple(choices), degree=degree, jitter=jitter)
-        self.particles_per_step, self.mirror, self.queries = particles_per_step, list(mirror or ()), queries
+        self.particles_per_step, self.symmetric, self.queries = particles_per_step, symmetric, queries
         self.keep, self.choice, self.seeds = keep, choice, seeds
         self.limit_train, self.limit_val, self.test_split = limit_train, limit_val, test_split
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
@@ -189,7 +190,7 @@ class ParticleData(LightningDataModule):
                 particles=self.particles_per_step,
                 noise=self.noise,
                 steps=self.steps,
-                mirror=self.mirror,
+                symmetric=self.symmetric,
                 seed=self.seed,
                 start=start,
             )

@@ -68,7 +68,7 @@ class Windows:
         particles: about how many a batch has.
         noise: deviation of the random walk that is added to the newest velocity, in lengths per frame.
         steps: frames after the window.
-        mirror: axes along which scenes are mirrored at random.
+        symmetric: whether axes are mirrored and exchanged at random, and gravity with them, in boxes whose walls are all alike.
         seed: of all draws.
         start: number of the first batch of the iteration.
     """
@@ -83,12 +83,12 @@ class Windows:
         particles: int,
         noise: float = 0.0,
         steps: int = 1,
-        mirror: Sequence[int] = (),
+        symmetric: bool = False,
         seed: int = 0,
         start: int = 0,
     ):
         self.motions, self.names, self.history, self.sampling = list(motions), list(names), history, sampling
-        self.particles, self.noise, self.steps, self.mirror = particles, noise, steps, tuple(mirror)
+        self.particles, self.noise, self.steps, self.symmetric = particles, noise, steps, symmetric
         self.seed, self.start = seed, start
         for motion in self.motions:
             if len(motion) < 2 + steps:
@@ -122,9 +122,8 @@ class Windows:
             walk = random_walk(graph.positions, self.noise, generator)
             graph.positions = graph.positions + walk
             future = future + walk[:, -1:]
-        for axis in self.mirror:
-            if draw.random() < 0.5:
-                future = _mirrored(graph, future, axis)
+        if self.symmetric and len(set(motion.box.walls)) == 1:
+            future = _changed(graph, future, draw)
         return graph, future
 
 
@@ -195,12 +194,12 @@ def random_walk(
     return torch.cat([torch.zeros(n, 1, d, dtype=positions.dtype), walk], 1).to(positions.device)
 
 
-def _mirrored(graph: ParticleGraph, future: Tensor, axis: int) -> Tensor:
-    """Mirrors a scene at the middle of its walls, and returns its mirrored future."""
-    middle = graph.bounds[0, axis].sum()
-    sign = torch.ones(future.shape[-1], dtype=future.dtype)
-    sign[axis] = -1
-    shift = (middle - 0) * (sign < 0)
-    graph.positions, graph.rest = graph.positions * sign + shift, graph.rest * sign + shift
-    graph.gravity = graph.gravity * sign
-    return future * sign + shift
+def _changed(graph: ParticleGraph, future: Tensor, draw: np.random.Generator) -> Tensor:
+    """Mirrors a scene at the middle of its walls and exchanges its axes at random, and returns its future likewise."""
+    d = future.shape[-1]
+    axes, sign = torch.from_numpy(draw.permutation(d)), torch.from_numpy(draw.choice([-1.0, 1.0], d)).to(future.dtype)
+    low, high = graph.bounds[0, axes].unbind(1)
+    shift = (low + high) * (sign < 0)
+    graph.positions, graph.rest = graph.positions[..., axes] * sign + shift, graph.rest[..., axes] * sign + shift
+    graph.gravity, graph.bounds = graph.gravity[:, axes] * sign, graph.bounds[:, axes]
+    return future[..., axes] * sign + shift

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ class DecoderFit(ParticleFit):
         frames: frames in a step.
         against: decoders to compare with in tests: classes without training, files or packaged names.
         chunk: most queries that are placed together in evaluations.
+        optimizer: `adamw`, or `muon` for hidden matrices with AdamW for the rest.
         lr: highest learning rate.
         weight_decay: of matrices; biases and norms have none.
         betas: of AdamW.
@@ -47,6 +48,7 @@ class DecoderFit(ParticleFit):
         frames: int = 4,
         against: list[str] | None = None,
         chunk: int = 16384,
+        optimizer: Literal["adamw", "muon"] = "adamw",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
@@ -54,7 +56,17 @@ class DecoderFit(ParticleFit):
         final_lr: float = 0.01,
         ema: float = 0.995,
     ):
-        super().__init__(network, Decoder, lr=lr, weight_decay=weight_decay, betas=betas, warmup=warmup, final_lr=final_lr, ema=ema)
+        super().__init__(
+            network,
+            Decoder,
+            optimizer=optimizer,
+            lr=lr,
+            weight_decay=weight_decay,
+            betas=betas,
+            warmup=warmup,
+            final_lr=final_lr,
+            ema=ema,
+        )
         if frames < 1 or chunk < 1:
             raise ValueError(f"expected frames >= 1 and chunk >= 1, got {frames} and {chunk}")
         self._frames, self._chunk = frames, chunk

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ class ParticleFit(BudgetFit):
     Args:
         network: builds the network from what the data fixes.
         base: class that it must have.
+        optimizer: `adamw`, or `muon` for hidden matrices with AdamW for the rest.
         lr: highest learning rate.
         weight_decay: of matrices; biases and norms have none.
         betas: of AdamW.
@@ -45,6 +46,7 @@ class ParticleFit(BudgetFit):
         network: Callable[[Any], nn.Module],
         base: type[nn.Module],
         *,
+        optimizer: Literal["adamw", "muon"],
         lr: float,
         weight_decay: float,
         betas: tuple[float, float],
@@ -57,6 +59,9 @@ class ParticleFit(BudgetFit):
             raise ValueError(f"lr must be positive, got {lr}")
         if not 0 <= warmup < 1:
             raise ValueError(f"warmup is a share of the budget in [0, 1), got {warmup}")
+        if optimizer not in ("adamw", "muon"):
+            raise ValueError(f"optimizer must be 'adamw' or 'muon', got {optimizer!r}")
+        self._optimizer: Literal["adamw", "muon"] = optimizer
         self._factory, self._base = network, base
         self._lr, self._weight_decay, self._betas = lr, weight_decay, (betas[0], betas[1])
         self._warmup, self._final_lr = warmup, final_lr
@@ -100,12 +105,12 @@ class ParticleFit(BudgetFit):
         self.network, self.options = network, plain_options(network, options)
 
     def configure_optimizers(self) -> Optimizer:
-        """Builds AdamW."""
+        """Builds the optimiser."""
         parameters = [p for p in self.network.parameters() if p.requires_grad]
         if not parameters:
             raise ValueError(f"{type(self.network).__name__} has no parameters to train: evaluate it with geoops test")
         return build_optimizer(
-            "adamw", [(parameters, {})], lr=self._lr, weight_decay=self._weight_decay, betas=self._betas, momentum=0.0
+            self._optimizer, [(parameters, {})], lr=self._lr, weight_decay=self._weight_decay, betas=self._betas, momentum=0.95
         )
 
     # Training

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -41,6 +41,7 @@ class StepperFit(ParticleFit):
         decoder: what places the other particles in tests: the class of a decoder without training, or a file or packaged name.
         unroll: steps in a row.
         unroll_from: share of the budget after which they are made.
+        optimizer: `adamw`, or `muon` for hidden matrices with AdamW for the rest.
         lr: highest learning rate.
         weight_decay: of matrices; biases and norms have none.
         betas: of AdamW.
@@ -59,6 +60,7 @@ class StepperFit(ParticleFit):
         decoder: str = "MovingLeastSquares",
         unroll: int = 4,
         unroll_from: float = 0.6,
+        optimizer: Literal["adamw", "muon"] = "adamw",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
@@ -70,6 +72,7 @@ class StepperFit(ParticleFit):
         super().__init__(
             network,
             Stepper,
+            optimizer=optimizer,
             lr=lr,
             weight_decay=weight_decay,
             betas=betas,

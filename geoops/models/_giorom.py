@@ -6,6 +6,7 @@ from typing import Literal, final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from geoops import ops
 from geoops.geometry._particle_graph import ParticleGraph
@@ -28,14 +29,14 @@ class GIOROM(Stepper):
     relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means, so that
     the number of samples can change.
 
-    With `momentum` there are two outputs, one within the reach of the walls only and one from which what moves or turns its
-    scene as a rigid body is taken away,
+    With `momentum` there are two outputs, reactions of the walls f, along their normals n and within their reach only, and one
+    from which what moves or turns its scene as a rigid body is taken away,
 
-    $$a_i = g + s\,\big(w_i\,b_i + c_i - \bar c - \omega \times (x_i - \bar x)\big), \qquad
+    $$a_i = g + s\,\big(\textstyle\sum_f w_{if}\,\phi(b_{if})\,n_f + c_i - \bar c - \omega \times (x_i - \bar x)\big), \qquad
     \sum_i (x_i - \bar x) \times (c_i - \omega \times (x_i - \bar x)) = 0,$$
 
-    so that only gravity and walls change momentum and angular momentum. Without it small errors add up: a body in free flight
-    leaves its parabola.
+    so that only gravity and walls change momentum and angular momentum; walls push with $\phi(b) = b$ and pull a tenth as much.
+    Without it small errors add up: a body in free flight leaves its parabola, or hangs at the ceiling.
 
     Args:
         sizes: dimension, materials and history.
@@ -82,14 +83,14 @@ class GIOROM(Stepper):
             self.processor = UNet(d, fine + 1, fine, channels)
             self.out_of = nn.Linear(fine, width)
         self.momentum = momentum
-        outputs = 2 * d if momentum else d
+        outputs = 3 * d if momentum else d
         self.decoder = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs))
         nn.init.zeros_(self.decoder[-1].weight)
         nn.init.zeros_(self.decoder[-1].bias)
 
     def forward(self, graph: ParticleGraph) -> Float[Tensor, "particles dim"]:
         """Returns the acceleration of each particle, in length per frame squared."""
-        scene, (source, target) = graph.scene, graph.edge_index
+        d, scene, (source, target) = self.sizes.dim, graph.scene, graph.edge_index
         x, r = graph.newest, graph.radius[scene, None]
         gap = (x.index_select(0, source) - x.index_select(0, target)) / r.index_select(0, target)
         distance = gap.norm(dim=1, keepdim=True)
@@ -117,8 +118,7 @@ class GIOROM(Stepper):
             h = block(h, e, weight, graph.edge_index)
         out = self.decoder(h)
         if self.momentum:
-            walls, inner = out.chunk(2, 1)
-            out = self._reach(graph, x) * walls + without_rigid(inner, x, scene, graph.scenes)
+            out = self._reactions(graph, x, out[:, d:]) + without_rigid(out[:, :d], x, scene, graph.scenes)
         return graph.gravity[scene] + self.scale.acceleration_size * out
 
     def _walls(self, graph: ParticleGraph, x: Tensor, r: Tensor) -> Tensor:
@@ -132,13 +132,14 @@ class GIOROM(Stepper):
         z = self.processor(self.to_lattice(self.into(h), fill, stencil))
         return self.out_of(self.from_lattice(z, stencil))
 
-    def _reach(self, graph: ParticleGraph, x: Tensor) -> Tensor:
-        """Returns how near particles are to the walls, 1 there and 0 out of their reach."""
+    def _reactions(self, graph: ParticleGraph, x: Tensor, push: Tensor) -> Tensor:
+        """Returns what the walls do to the particles within their reach, along the normals of the walls."""
         low, high = graph.bounds[graph.scene].unbind(2)
         cell = (graph.bounds[..., 1] - graph.bounds[..., 0]).amax(1) / self.lattice
-        reach = (graph.radius + 1.5 * cell)[graph.scene]
-        nearest = torch.minimum(x - low, high - x).amin(1)
-        return (1 - nearest / reach).clamp(0, 1)[:, None]
+        reach = (0.6 * graph.radius + 0.75 * cell)[graph.scene, None]
+        near = (1 - torch.cat([x - low, high - x], 1) / reach).clamp(0, 1)
+        up, down = (near * F.leaky_relu(push, 0.1)).chunk(2, 1)
+        return up - down
 
 
 def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: int) -> Tensor:
@@ -150,8 +151,8 @@ def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: 
     one = torch.eye(d, dtype=gap.dtype, device=gap.device)
     trace = moments[:, d:].diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
     ridge = 1e-2 * trace / d + 1e-6
-    F = torch.linalg.solve_ex(moments[:, d:] + ridge * one, moments[:, :d] + ridge * one, left=False)[0]
-    return (F - one).tanh().flatten(1)
+    affine = torch.linalg.solve_ex(moments[:, d:] + ridge * one, moments[:, :d] + ridge * one, left=False)[0]
+    return (affine - one).tanh().flatten(1)
 
 
 def without_rigid(
