@@ -42,7 +42,7 @@ class ParticleData(LightningDataModule):
         choice: how those are chosen.
         seeds: number of such samples of each test motion, of which errors are reported with their spread.
         limit_train: use only this many training files (the first ones).
-        limit_val: use only this many validation files.
+        limit_val: use only this many validation files; null for all.
         test_split: sub-folder that `geoops test` reads, such as test, test_geometry or test_velocity.
         seed: of all draws; null for `seed_everything`.
     """
@@ -64,7 +64,7 @@ class ParticleData(LightningDataModule):
         choice: Choice = "fps",
         seeds: int = 3,
         limit_train: int | None = None,
-        limit_val: int | None = None,
+        limit_val: int | None = 4,
         test_split: str = "test",
         seed: int | None = None,
     ):

@@ -52,6 +52,7 @@ class StepperFit(ParticleFit):
     """
 
     monitor: ClassVar[str] = "val/rollout_mse"
+    trainer_defaults: ClassVar[dict[str, Any]] = {"val_check_interval": "00:00:05:00"}  # roll-outs take a while
 
     def __init__(
         self,
