@@ -39,7 +39,7 @@ class Stencil:
         bounds: Float[Tensor, "scenes dim 2"],
         resolution: int,
     ) -> "Stencil":
-        r"""Returns the stencils of quadratic B-splines on lattices that lie over the bounds with a margin of one cell.
+        r"""Returns the stencils of quadratic B-splines on cubic lattices that lie over the bounds with a margin of one cell.
 
         The weight of a node at the distance s cells along an axis is $3/4 - s^2$ for $|s| \le 1/2$ and $(3/2 - |s|)^2 / 2$ up
         to 3/2. Every particle has 3^d nodes; those outside the bounds use the nodes at the border.
@@ -51,11 +51,9 @@ class Stencil:
             resolution: cells along the longest axis.
         """
         d, scenes = x.shape[1], len(bounds)
-        lengths = bounds[..., 1] - bounds[..., 0]
-        cell = lengths.amax(1) / resolution
-        # one lattice for all scenes, as large as the largest needs
-        counts = (lengths / cell[:, None] - 1e-4).ceil().amax(0) if scenes else torch.full((d,), float(resolution))
-        shape = tuple(int(c) + 3 for c in counts.tolist())
+        cell = (bounds[..., 1] - bounds[..., 0]).amax(1) / resolution
+        # as long along all axes: the lattice of a scene must not depend on the boxes of the others
+        shape = (resolution + 3,) * d
         origin = bounds[..., 0] - cell[:, None]
         at = (x - origin[scene]) / cell[scene, None]
         top = x.new_tensor(shape) - 1.5 - 1e-3
@@ -105,7 +103,7 @@ class ToLattice(nn.Module):
         weight = torch.cat([w.flatten()[:, None], (w * fill[:, None]).flatten()[:, None]], 1)
         total = ops.scatter(torch.cat([value, weight], 1), node, 0, stencil.nodes)
         mean = total[:, :-2] / (total[:, -2:-1] + 1e-3)
-        out = torch.cat([mean, total[:, -1:]], 1).unflatten(0, (stencil.scenes, -1))
+        out = torch.cat([mean, total[:, -1:]], 1).unflatten(0, (stencil.scenes, math.prod(stencil.shape)))
         return out.mT.unflatten(2, stencil.shape)
 
 

@@ -24,7 +24,7 @@ class UNet(nn.Module):
         if dim not in (2, 3) or not channels:
             raise ValueError(f"UNet: expected dim of 2 or 3 and channels, got {dim} and {tuple(channels)}")
         conv = nn.Conv2d if dim == 2 else nn.Conv3d
-        self.pool = nn.AvgPool2d(2, ceil_mode=True) if dim == 2 else nn.AvgPool3d(2, ceil_mode=True)
+        self.pool = nn.functional.avg_pool2d if dim == 2 else nn.functional.avg_pool3d
         self.first = conv(inputs, channels[0], 1)
         self.down = nn.ModuleList([_Block(conv, c, c) for c in channels])
         self.wider = nn.ModuleList([conv(a, b, 1) for a, b in pairwise(channels)])
@@ -39,7 +39,8 @@ class UNet(nn.Module):
             z = block(z)
             if i < len(self.wider):
                 kept.append(z)
-                z = self.wider[i](self.pool(z))
+                # avg_pool3d refuses axes that are shorter than its window
+                z = self.wider[i](self.pool(z, [min(2, n) for n in z.shape[2:]], ceil_mode=True))
         for i in reversed(range(len(self.up))):
             z = self.narrower[i](z)
             for axis in range(2, z.ndim):

@@ -49,6 +49,9 @@ class GIOROM(Stepper):
         rest: whether the first positions are seen; without them the network is one for fluids.
         momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
 
+    Raises:
+        ValueError: an option is not known or out of range.
+
     Source: Viswanath et al., "Reduced-Order Neural Operators", arXiv 2407.03925. Ours: the lattice of the box, splines instead
     of a ball around each node, means with smooth weights, the U-Net, the deformation, free fall as the start.
     """
@@ -67,6 +70,15 @@ class GIOROM(Stepper):
         momentum: bool = True,
     ):
         super().__init__(sizes)
+        if processor not in ("unet", "none"):
+            raise ValueError(f"GIOROM: expected processor unet or none, got {processor!r}")
+        if min(width, lattice) < 1 or min(before, after) < 0:
+            raise ValueError(
+                "GIOROM: expected width >= 1, lattice >= 1, before >= 0 and after >= 0, "
+                f"got {width}, {lattice}, {before} and {after}"
+            )
+        if not channels or min(channels) < 1:
+            raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim
         self.lattice, self.rest = lattice, rest
         nodes = d * sizes.history + 2 * d + EMBEDDING + 1 + (d * d if rest else 0)
@@ -173,5 +185,8 @@ def without_rigid(
     each = arm.square().sum(1)[:, None, None] * one - arm[:, :, None] * arm[:, None]
     inertia = ops.scatter(each.flatten(1), scene, 0, scenes).unflatten(1, (3, 3))
     size = inertia.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
-    spin = torch.linalg.solve_ex(inertia + (1e-6 * size + 1e-12) * one, turn)[0]
+    regular = inertia + (1e-6 * size + 1e-12) * one  # particles on one line do not resist a turn around it
+    spin = torch.linalg.solve_ex(regular, turn)[0]
+    rest = turn - (inertia @ spin[:, :, None])[..., 0]  # one refinement takes away what the regularisation leaves
+    spin = spin + torch.linalg.solve_ex(regular, rest)[0]
     return a - torch.linalg.cross(spin[scene], arm)
