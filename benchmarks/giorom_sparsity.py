@@ -10,7 +10,6 @@ a network without a file has random weights, which cost the same. Results: bench
 """
 
 import argparse
-import gc
 import json
 import statistics
 import sys
@@ -45,6 +44,7 @@ def options() -> argparse.Namespace:
     parser = arguments(__doc__, "sparsity")
     parser.add_argument("--data", type=Path, nargs="+", help="folders of geoops data make particles, one for each scene")
     parser.add_argument("--stepper", nargs="+", default=[], metavar="FOLDER=FILE", help="our stepper for a scene, by its folder's name")
+    parser.add_argument("--options", nargs="+", default=[], metavar="FOLDER=JSON", help="of our network where it has no file")
     parser.add_argument("--kept", nargs="+", default=KEPT)
     parser.add_argument("--multiples", nargs="+", type=float, default=MULTIPLES, help="of the radius of the rule")
     parser.add_argument("--fixed", default="1/16", help="share of the particles while the radius is swept")
@@ -63,6 +63,7 @@ def network(case: dict[str, Any], motion: Motion) -> Stepper:
         return Trained.of(case["file"]).stepper
     torch.manual_seed(0)
     name, more = NETWORKS[case["model"]]
+    more = more | (case["options"] if case["model"] == "ours" else {})
     return getattr(models, name)(StepperSizes(motion.x.shape[2], motion.names), **more).eval().requires_grad_(False)
 
 
@@ -78,7 +79,6 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     small = window(motion, few, first, names, history, radius_of(motion, 64)).joined()
     stepper(small.moved(motion.x[first + 1, few]))  # what the first call alone loads
     graph = window(motion, some, first, names, history, reach).joined()
-    gc.collect()
     peak = measured_peak(lambda: stepper.next(graph.moved(motion.x[first + 1, some])))
     whole, search = [], []
     for t in range(first, first + case["steps"]):
@@ -121,9 +121,10 @@ def errors(trained: Trained, case: dict[str, Any]) -> list[float]:
     return found
 
 
-def sweep(args: argparse.Namespace, folder: Path, file: str | None) -> dict[str, Any]:
+def sweep(args: argparse.Namespace, folder: Path, file: str | None, more: dict[str, Any]) -> dict[str, Any]:
     """Returns the rows of both sweeps of a scene."""
-    common = {"data": str(folder.resolve()), "steps": args.steps, "frames": args.frames, "motions": args.motions, "seeds": args.seeds}
+    common = {key: getattr(args, key) for key in ("steps", "frames", "motions", "seeds")}
+    common |= {"data": str(folder.resolve()), "options": more}
     cases = [{"model": "ours", "kept": float(Fraction(kept)), "times": 1.0} for kept in args.kept]
     cases += [{"model": name, "kept": 1.0, "times": 1.0} for name in NETWORKS if name != "ours"]
     radii = [{"model": "ours", "kept": float(Fraction(args.fixed)), "times": times} for times in args.multiples]
@@ -146,7 +147,8 @@ def sweep(args: argparse.Namespace, folder: Path, file: str | None) -> dict[str,
     dense = {row["model"]: row["step_ms"] for row in main if row["kept"] == 1.0}
     for row in main:
         row["speedup"] = {name: round(ms / row["step_ms"], 2) for name, ms in dense.items()}
-    return {"particles": main[0]["particles"], "dim": main[0]["dim"], "trained": bool(file), "rows": main, "radii": by_radius}
+    about = {"particles": main[0]["particles"], "dim": main[0]["dim"], "trained": bool(file), "options": more}
+    return {**about, "rows": main, "radii": by_radius}
 
 
 def main() -> None:
@@ -160,7 +162,8 @@ def main() -> None:
     if unknown := set(files) - {folder.name for folder in args.data}:
         raise SystemExit(f"--stepper: no --data folder is called {sorted(unknown)[0]}")
     with record("sparsity", args) as out:
-        scenes = {folder.name: sweep(args, folder, files.get(folder.name)) for folder in args.data}
+        given = {name: json.loads(text) for name, text in named(args.options, "--options").items()}
+        scenes = {folder.name: sweep(args, folder, files.get(folder.name), given.get(folder.name, {})) for folder in args.data}
         out["scenes"], out["steps"], out["rounds"], out["frames"] = scenes, args.steps, args.rounds, args.frames
     for name, found in scenes.items():
         for title, rows in {"kept": found["rows"], "radius": found["radii"]}.items():
