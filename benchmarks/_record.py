@@ -63,8 +63,7 @@ def versions() -> dict[str, str]:
 
 def command() -> str:
     """Returns the command line with paths relative to the repository, so that it can be repeated elsewhere."""
-    words = [str(Path(word).resolve().relative_to(ROOT)) if _inside(word) else word for word in sys.argv]
-    return shlex.join(["python", *words])
+    return shlex.join(["python", *map(_portable, sys.argv)])
 
 
 def keep_memory() -> None:
@@ -146,5 +145,9 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _inside(word: str) -> bool:
-    return Path(word).exists() and Path(word).resolve().is_relative_to(ROOT)
+def _portable(word: str) -> str:
+    """Returns a word, or the file after the equals sign in it, relative to the repository if it is there or beside it."""
+    name, equals, path = word.rpartition("=")
+    if not path or not Path(path).exists() or not Path(path).resolve().is_relative_to(ROOT.parent):
+        return word
+    return name + equals + os.path.relpath(Path(path).resolve(), ROOT)
