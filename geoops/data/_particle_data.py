@@ -116,17 +116,18 @@ class ParticleData(LightningDataModule):
             if not files:
                 folder = self.test_split if split == "test" else split
                 raise FileNotFoundError(f"no trajectories in {self.root / folder}; make some with geoops data make particles")
-            self._motions[split] = [read_motion(file) for file in files]
-            first = next(iter(self._motions.values()))[0]
-            for file, motion in zip(files, self._motions[split], strict=True):
+            motions = [read_motion(file).to(torch.float32) for file in files]
+            first = next(iter(self._motions.values()), motions)[0]
+            for file, motion in zip(files, motions, strict=True):
                 check_alike(str(file), motion, first.x.shape[2], first.spacing)
+            self._motions[split] = motions
         return self._motions[split]
 
     def check_splits(self) -> None:
         """Compares the first positions of all motions of training, validation and tests.
 
         Raises:
-            ValueError: a motion of the training is among the others; names both files.
+            ValueError: a motion is in two of them; names both files.
         """
         folders = sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
         seen: dict[str, Path] = {}
@@ -136,7 +137,7 @@ class ParticleData(LightningDataModule):
                     continue
                 key = digest(read_motion(file, frames=1))
                 if key in seen and seen[key].parent != file.parent:
-                    raise ValueError(f"{file} begins with the same positions as {seen[key]}: no test motion may be in the training")
+                    raise ValueError(f"{file} begins with the same positions as {seen[key]}: no motion may be in two splits")
                 seen[key] = file
 
     @property
@@ -147,7 +148,7 @@ class ParticleData(LightningDataModule):
     @property
     def dim(self) -> int:
         """Dimension of the motions."""
-        return next(iter(self._motions.values()), None or self.motions("train"))[0].x.shape[2]
+        return next(iter(self._motions.values() or [self.motions("train")]))[0].x.shape[2]
 
     def statistics(self) -> dict[str, Tensor]:
         """Returns mean and deviation of velocities and accelerations, over all particles, frames and training motions."""
@@ -180,7 +181,8 @@ class ParticleData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Returns endless training batches that go on at the step of the trainer."""
-        start = self.trainer.fit_loop.total_batch_idx + (1 if self.trainer.fit_loop.total_batch_idx else 0) if self.trainer else 0
+        # Lightning restores its loops before it asks for loaders, so that a resumed run goes on where it was.
+        start = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed if self.trainer else 0
         if self.serves == "windows":
             batches: Any = Windows(
                 self.motions("train"),

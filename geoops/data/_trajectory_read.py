@@ -94,10 +94,10 @@ def _trajectory(file: h5py.File) -> Trajectory:
     )
 
 
-def _motion(file: h5py.File, most: int | None) -> Motion:
+def _motion(file: h5py.File, frames: int | None) -> Motion:
     box, dt, names = _about(file)
     steps, material = _numbers(file, "geoops/steps"), _numbers(file, "VTKHDF/PointData/material")
-    x = _points(file, len(steps), len(material), most)
+    x = _points(file, len(steps), len(material), frames)
     volume = _numbers(file, "VTKHDF/PointData/volume")
     if volume.shape != material.shape or volume.dtype != x.dtype:
         raise ValueError(f"expected volume of shape {material.shape} and dtype {x.dtype}, got {volume.shape} and {volume.dtype}")
@@ -105,7 +105,7 @@ def _motion(file: h5py.File, most: int | None) -> Motion:
     if len(gaps) > 1 or (len(gaps) and gaps[0] < 1):
         raise ValueError(f"expected frames at even times, got steps between frames of {', '.join(map(str, gaps[:4]))}")
     return Motion(
-        x=torch.from_numpy(x).reshape(-1, len(material), 3)[..., : len(box.cells)].contiguous(),
+        x=torch.from_numpy(x).reshape(len(steps[:frames]), len(material), 3)[..., : len(box.cells)].contiguous(),
         spacing=dt * (int(gaps[0]) if len(gaps) else 1),
         box=box,
         material=torch.from_numpy(material),

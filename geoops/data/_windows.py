@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, NamedTuple, final
+from typing import Literal, NamedTuple, final, get_args
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from geoops.geometry import choose_samples, sample_spacing
+from geoops.geometry import check_samples, choose_samples, sample_spacing
 from geoops.geometry._particle_graph import ParticleGraph
 from geoops.physics import Motion
 
@@ -51,6 +51,10 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 4 <= self.least <= self.most:
             raise ValueError(f"samples: expected 4 <= least <= most, got {self.least} and {self.most}")
+        if not self.choices or set(self.choices) - set(get_args(Choice)):
+            raise ValueError(f"samples: expected choices of {', '.join(get_args(Choice))}, got {list(self.choices)}")
+        if self.degree is not None and not self.degree > 0:
+            raise ValueError(f"samples: expected a degree > 0, got {self.degree}")
 
 
 @final
@@ -93,6 +97,8 @@ class Windows:
         for motion in self.motions:
             if len(motion) < 2 + steps:
                 raise ValueError(f"a window with {steps} frames after it needs motions of {2 + steps} frames, got {len(motion)}")
+            if beyond := [axis for axis in self.mirror if not 0 <= axis < motion.x.shape[2]]:
+                raise ValueError(f"mirror: expected axes from 0 to {motion.x.shape[2] - 1}, got {beyond[0]}")
 
     def __iter__(self) -> Iterator[WindowBatch]:
         return (self[i] for i in count(self.start))
@@ -175,7 +181,8 @@ def radius_of(motion: Motion, n: int, degree: float | None = None) -> float:
 def chosen_samples(motion: Motion, n: int, way: Choice, seed: int) -> Int[Tensor, " samples"]:
     """Returns the numbers of n particles, chosen at the start."""
     if n >= len(motion.material):
-        return torch.arange(len(motion.material))
+        everything = torch.arange(len(motion.material), device=motion.x.device)
+        return check_samples(everything, len(everything), motion.x.shape[2])
     body = motion.material if len(motion.names) > 1 else None
     return choose_samples(motion.x[0], n, way, seed=seed, body=body)
 

@@ -124,13 +124,16 @@ def rollout(
     truth, known = _motion(scene, float(facts["spacing"]))
     check_alike(str(scene) if isinstance(scene, str | Path) else "scene", truth, sizes.dim, float(facts["spacing"]))
     stepper.material_numbers(truth.names)
+    if known and len(truth) < SEEDS:
+        raise ValueError(f"a roll-out starts from {SEEDS} true frames, got a motion of {len(truth)}")
     first = SEEDS - 1 if known else 0
     count = (len(truth) - 1 - first if known else _frames(scene, truth.spacing)) if frames is None else frames
     if count < 1:
         raise ValueError(f"frames: expected at least 1, got {count}" + (f"; {SEEDS} frames are the start" if known else ""))
-    truth, stepper = truth.to(place), stepper.to(place)
+    truth, stepper = truth.to(place, torch.float32), stepper.to(place)
     total, dim = len(truth.material), sizes.dim
-    chosen = _chosen(truth, samples or max(round(float(facts["keep"]) * total), dim + 2), choice or facts["choice"], seed)
+    share = max(round(float(facts["keep"]) * total), dim + 2)
+    chosen = _chosen(truth, share if samples is None else samples, choice or facts["choice"], seed)
     wanted = _wanted(decode, chosen, truth, seed)
     body = truth.material if len(truth.names) > 1 else torch.zeros_like(truth.material)
     half = float((truth.bounds[:, 1] - truth.bounds[:, 0]).max()) / 2
@@ -176,7 +179,7 @@ def rollout(
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}; {output} holds the frames up to {frame}") from error
     errors = {}
-    if known and frame < len(truth):
+    if known and len(truth) > first + 1:
         errors = _errors(truth, chosen, wanted, first, rolled, None if dense is None else full, decoder, body)
     return RolloutReport(output, len(chosen), len(wanted), count, radius, seconds["stepper"], seconds["decoder"], errors)
 

@@ -27,7 +27,7 @@ class StepperFit(ParticleFit):
 
     First one step is predicted from noisy windows,
 
-    $$L = \tfrac1n \sum_i |(a_i - \hat a_i) / s|^2,$$
+    $$L = \tfrac1{nd} \sum_i |(a_i - \hat a_i) / s|^2,$$
 
     with the deviation s of the accelerations; after the share `unroll_from` of the budget `unroll` steps are made in a row, each
     with its own graph, and their positions compared, those after k steps in units of $s\,k(k+1)/2$, which is how far a constant
@@ -141,13 +141,14 @@ class StepperFit(ParticleFit):
         data, motion = self.trainer.datamodule, self.motion("test", number)
         for seed in range(data.seeds):
             rolled, chosen = self._evaluate(motion, seed)
-            if rolled is None:
-                continue
             decoder = make_decoder(self._decoder, motion.x.shape[2]).to(motion.x.device)
             body = motion.material if len(motion.names) > 1 else None
             some = None if body is None else body[chosen]
             truth = motion.of(chosen)
             for name, samples in (("decoder", truth), ("full", rolled)):
+                if samples is None:  # means over the motions that did not explode would be too good
+                    self.note(seed, {f"{name}_mse": math.inf, f"{name}_displacement": math.inf})
+                    continue
                 with torch.no_grad():
                     state = decoder.begin(motion.x[0, chosen], motion.x[0], some, body)
                     placed = decoder.place(state, samples.x)[0]
@@ -176,7 +177,7 @@ class StepperFit(ParticleFit):
         try:
             x = torch.stack(list(roll_out(stepper, graph, last - first, self._clamp)))
         except FloatingPointError:
-            self.note(seed, {"rollout_mse": math.inf})
+            self.note(seed, {"rollout_mse": math.inf, "rollout_displacement": math.inf})
             return None, chosen
         rolled = as_motion(motion, chosen, first, x)
         mse, relative = motion_mse(rolled, truth).mean(), relative_displacement_error(rolled, truth).nanmean()

@@ -1,5 +1,6 @@
 """The integral-transform decoder of GIOROM, as published and with a kernel that sees the query."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, final, get_args
 
@@ -56,7 +57,7 @@ class IntegralKernel(Decoder):
     arXiv 2407.03925.
     """
 
-    def __init__(self, dim: int, *, widths: tuple[int, ...] = (128, 256), radius: float = 0.054, coords: Coordinates = "relative"):
+    def __init__(self, dim: int, *, widths: Sequence[int] = (128, 256), radius: float = 0.054, coords: Coordinates = "relative"):
         super().__init__(dim)
         if not radius > 0 or coords not in get_args(Coordinates):
             raise ValueError(

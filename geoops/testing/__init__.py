@@ -22,11 +22,13 @@ from ._shapes import shapes_for as shapes_for
 from ._suite import ModelSuite as ModelSuite
 
 if TYPE_CHECKING:
+    from ._particles import random_motion as random_motion
     from ._particles import random_particles as random_particles
     from ._stepper_suite import StepperSuite as StepperSuite
 
 _LATER = {
     "StepperSuite": "_stepper_suite",
+    "random_motion": "_particles",
     "random_particles": "_particles",
 }
 

@@ -9,8 +9,20 @@ import pyvista
 import torch
 
 from geoops import io
-from geoops.data import PVDWriter, TrajectoryWriter, _frames_write, parse_scene, read_trajectory, write_trajectory
+from geoops.data import (
+    MotionWriter,
+    PVDWriter,
+    TrajectoryWriter,
+    _frames_write,
+    parse_scene,
+    read_field,
+    read_motion,
+    read_trajectory,
+    write_motion,
+    write_trajectory,
+)
 from geoops.physics import Particles, Trajectory
+from geoops.testing import random_motion
 
 TEXT = """
 box: {cells: [8, 8, 8], dx: 0.125}
@@ -276,3 +288,101 @@ def test_a_damaged_scene(path):
     write_trajectory(path, replace(made(), scene=""))
     with pytest.raises(ValueError, match="another scene"):
         read_trajectory(path, parse_scene(TEXT))
+
+
+# Motions: positions alone
+
+
+def assert_same_motion(a, b):
+    for name in ("x", "material", "volume"):
+        assert getattr(a, name).dtype == getattr(b, name).dtype
+        assert torch.equal(getattr(a, name), getattr(b, name)), name
+    assert a.spacing == pytest.approx(b.spacing, rel=1e-12)
+    assert (a.box, a.names, a.scene) == (b.box, b.names, b.scene)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("frames", [1, 7])
+def test_motions_come_back(path, dim, frames, dtype):
+    motion = random_motion(30, dim, frames=frames, names=("jelly", "sand"), dtype=dtype)
+    chosen = torch.arange(30) % 2
+    write_motion(path, replace(motion, scene="a scene"), {"sampled": chosen})
+    assert_same_motion(read_motion(path), replace(motion, scene="a scene"))
+    assert torch.equal(read_field(path, "sampled"), chosen)
+    assert torch.equal(read_motion(path, 3).x, motion.x[:3])
+    assert read_motion(path, 0).x.shape == (0, 30, dim)
+    shown = pyvista.get_reader(str(path)).read()
+    np.testing.assert_array_equal(shown.points[:, :dim], motion.x[0])
+    np.testing.assert_array_equal(shown["sampled"], chosen)
+    with pytest.raises(ValueError, match=r"holds positions only, as geoops rollout writes them; read it with .*read_motion"):
+        read_trajectory(path)
+
+
+def test_trajectories_are_motions(path, written):
+    motion = read_motion(path)
+    assert_same_motion(motion, written.motion())
+    assert motion.spacing == pytest.approx(2e-4)
+    assert torch.equal(read_motion(path, frames=1).x, written.frames.x[:1])
+    uneven = replace(written, steps=torch.tensor([0, 2, 4, 5]))
+    write_trajectory(path, uneven)
+    with pytest.raises(ValueError, match=r"motion\.vtkhdf: expected frames at even times, got steps between frames of 1, 2"):
+        read_motion(path)
+
+
+def record_motion(path, motion, frames, error=None):
+    about = {name: getattr(motion, name) for name in ("box", "spacing", "material", "names", "volume")}
+    with MotionWriter(path, **about) as out:
+        for i, x in enumerate(frames):
+            out.append(x, i)
+        if error is not None:
+            raise error
+
+
+def test_motions_are_kept_until_they_explode(path, unchecked):
+    motion = random_motion(30)
+    with pytest.raises(FloatingPointError):
+        record_motion(path, motion, motion.x[:4], FloatingPointError("exploded"))
+    assert torch.equal(read_motion(path).x, motion.x[:4])
+    before = path.read_bytes()
+    for frames, error, words in (
+        ([], FloatingPointError("at once"), "at once"),
+        (motion.x[:2], OSError("disk"), "disk"),
+        ([motion.x[0], motion.x[1, 1:]], None, r"expected 30 particles in each frame, got \(29,\)"),
+        ([motion.x[0], motion.x[1].double()], None, r"expected frames of dtype float32, got torch\.float64"),
+    ):
+        with pytest.raises((FloatingPointError, OSError, ValueError), match=words):
+            record_motion(path, motion, frames, error)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (delete("VTKHDF/PointData/volume"), "VTKHDF/PointData/volume is missing"),
+        (delete("VTKHDF/PointData/material"), "VTKHDF/PointData/material is missing"),
+        (put("VTKHDF/PointData/volume", np.zeros(30)), "expected volume of shape .* and dtype float32"),
+        (put("VTKHDF/PointData/material", np.full(30, 1)), "beyond the 1 names"),
+        (lambda file: file["VTKHDF/Points"].resize(25, 0), "frames of different sizes: expected 30 frames of 30 particles, got 25"),
+        (lambda file: file["geoops"].attrs.modify("dt", -1.0), "time between frames > 0"),
+        (lambda file: file["geoops"].attrs.modify("dim", 3), "the box has 2 axes and the attribute dim says 3"),
+        (put("geoops/steps", np.arange(30)[::-1].copy()), "expected frames at even times"),
+    ],
+)
+def test_damaged_motions(path, change, words):
+    write_motion(path, random_motion(30))
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(ValueError, match=rf"motion\.vtkhdf: .*{words}"):
+        read_motion(path)
+
+
+def test_files_without_a_motion(path):
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_motion(path)
+    write_motion(path, random_motion(30))
+    with pytest.raises(ValueError, match="VTKHDF/PointData/mass is missing"):
+        read_field(path, "mass")
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ValueError, match=r"motion\.vtkhdf is truncated or damaged"):
+        read_motion(path)

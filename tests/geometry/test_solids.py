@@ -14,6 +14,7 @@ from geoops.geometry import (
     MeshSolid,
     RoundedBox,
     Sphere,
+    Star,
     Torus,
     fill,
     lattice,
@@ -51,6 +52,28 @@ def test_points_are_inside_and_even(solid):
     assert near.min() > 0.2 * spacing
     assert near.std() / near.mean() < 0.5 * random.std() / random.mean()
     assert solid.inside((uniform - torch.tensor(CENTRE)) / torch.tensor(size) * (1 - 1e-12)).all()
+
+
+@pytest.mark.parametrize("tips", [3, 4, 5, 8])
+@pytest.mark.parametrize("inner", [0.2, 0.5, 1.0])
+def test_stars(tips, inner):
+    """Area, tips, and the corners between them; as a polygon it is what its corners enclose."""
+    star = Star(tips, inner)
+    points = torch.rand(200_000, 2, dtype=torch.float64) - 0.5
+    inside = star.inside(points)
+    assert star.volume(2) == pytest.approx(inside.double().mean().item(), rel=0.02)
+    assert (points[inside].norm(dim=1) <= 0.5).all()
+    k = torch.arange(2 * tips, dtype=torch.float64)
+    radius = 0.5 * (1 - (k % 2) * (1 - inner))
+    angle = torch.pi * k / tips
+    corners = radius[:, None] * torch.stack([angle.sin(), angle.cos()], 1)  # the first tip is up
+    assert star.inside(corners * (1 - 1e-9)).all()
+    assert not star.inside(corners * (1 + 1e-6)).any()
+    following = corners.roll(-1, 0)
+    area = 0.5 * (corners[:, 1] * following[:, 0] - corners[:, 0] * following[:, 1]).sum()
+    assert star.volume(2) == pytest.approx(area.item())
+    assert star.inside(torch.zeros(1, 2, dtype=torch.float64)).all()
+    assert star.inside(torch.zeros(0, 2)).shape == (0,)
 
 
 def test_every_part_gets_its_share():
@@ -112,6 +135,9 @@ def test_a_mesh_with_a_hole_is_refused(make):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
+        (lambda: Star(2), "Star: expected at least 3 tips, got 2"),
+        (lambda: Star(5, 1.5), "Star: expected inner > 0 and at most 1, got 1.5"),
+        (lambda: Star().volume(3), "Star: lies in the plane, got 3 dimensions"),
         (lambda: Torus(0.3), "Torus: expected tube > 0 and at most 0.25, got 0.3"),
         (lambda: Capsule(0.0), "radius > 0"),
         (lambda: RoundedBox(0.3, (1.0, 0.5, 1.0)), "at most 0.25"),

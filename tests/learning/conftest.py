@@ -8,9 +8,10 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from geoops import io
-from geoops.data import MeshData, parse_scene, simulated
+from geoops.data import MeshData, ParticleData, parse_scene, simulated, write_motion
 from geoops.geometry import Cells, Mesh
 from geoops.models import Network
+from geoops.testing import random_motion
 
 
 def plate(i: int, n: int = 5) -> Mesh:
@@ -158,3 +159,23 @@ def motion():
         return simulated(parse_scene(CUBE.format(material=name, steps=steps)))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def motions(tmp_path_factory):
+    """Motions of 60 particles in the plane: four to train on, two to validate, two to test."""
+    root = tmp_path_factory.mktemp("motions")
+    for split, first, count in (("train", 0, 4), ("val", 10, 2), ("test", 20, 2)):
+        (root / split).mkdir()
+        for i in range(first, first + count):
+            write_motion(root / split / f"{i:05d}.vtkhdf", random_motion(60, frames=16, seed=i))
+    return root
+
+
+@pytest.fixture
+def particles(motions):
+    def build(**options):
+        defaults = {"samples": (20, 30), "particles_per_step": 60, "keep": 0.4, "seeds": 2, "noise": 1e-4, "queries": 40, "seed": 1}
+        return ParticleData(motions, **{**defaults, **options})
+
+    return build

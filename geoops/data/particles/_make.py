@@ -64,6 +64,8 @@ def make(
         ValueError: an argument is out of range, or `root` holds a set made with other options.
     """
     root = Path(root)
+    if seed < 0:
+        raise ValueError(f"expected seed >= 0, got {seed}")
     counts = {"train": train, "val": val, "test": test, "test_geometry": -(-test // 2), "test_velocity": -(-test // 2)}
     if min(counts.values()) < 0 or max(counts.values()) > 10_000:
         raise ValueError(f"expected between 0 and 10,000 scenes of each kind, got train={train}, val={val}, test={test}")
@@ -74,8 +76,8 @@ def make(
     scene = {
         "material": material,
         "dim": dim,
-        "particles": particles or PARTICLES[dim],
-        "frames": frames or FRAMES[dim],
+        "particles": PARTICLES[dim] if particles is None else particles,
+        "frames": FRAMES[dim] if frames is None else frames,
         "spacing": spacing,
     }
     random_scene(seed=0, **scene)  # finds what does not fit

@@ -4,9 +4,10 @@ import math
 from typing import Literal
 
 import numpy as np
+import torch
 
 from geoops.data import Body, Scene
-from geoops.data._body import resolve_solid
+from geoops.data._body import resolve_solid, turned
 from geoops.physics import MATERIALS, Box
 
 #: What is drawn at random beyond the training: nothing, shapes that training has not, or speeds above those of training.
@@ -27,7 +28,8 @@ def random_scene(
 
     Draws come from the generator PCG64 with the seed: for each body a solid (ellipses, boxes, rods, round boxes), its volume and
     proportions, a turn, a place, a velocity of up to 2 length units per second in any direction, and a spin of up to 5 per
-    second. The volume is that of all bodies together, and divided evenly between them.
+    second. The volume is that of all bodies together, and divided evenly between them; several bodies are made smaller
+    where they would not fit one beside the other.
 
     Args:
         material: jelly, plasticine, sand or water; several with a plus between them, such as `jelly+water`, make one body each.
@@ -57,17 +59,25 @@ def random_scene(
     draw = np.random.Generator(np.random.PCG64(seed))
     cells = CELLS[dim]
     volume = draw.uniform(*VOLUME[dim])
-    bodies = [
-        _body(name, dim, draw, volume / len(names), round(particles / len(names)), variant, i, len(names))
-        for i, name in enumerate(names)
-    ]
+    shaped = [_shaped(dim, draw, volume / len(names), variant) for _ in names]
+    # one beside the other, along the first axis, with a cell between them
+    width = (1 - 2 * MARGIN / cells) / len(names)
+    widest = max(_half_width(shape, size, turn) for shape, size, turn, _ in shaped)
+    fit = min(1.0, (width - 1 / cells) / 2 / widest) if len(names) > 1 else 1.0
+    bodies = []
+    for i, (name, (shape, size, turn, reach)) in enumerate(zip(names, shaped, strict=True)):
+        low, high = np.full(dim, MARGIN / cells + fit * reach), np.full(dim, 1 - MARGIN / cells - fit * reach)
+        low, high = np.minimum(low, 0.5), np.maximum(high, 0.5)
+        if len(names) > 1:
+            low[0] = high[0] = MARGIN / cells + (i + 0.5) * width
+        count = particles // len(names) + (i < particles % len(names))
+        bodies.append(_thrown(name, shape, fit * size, turn, draw.uniform(low, high), count, draw, variant))
     box = Box((cells,) * dim, 1 / cells)
     return Scene(box, dt, frames * every, tuple(bodies), every=every, source=f"scene {seed} of {material}")
 
 
-def _body(
-    name: str, dim: int, draw: np.random.Generator, volume: float, particles: int, variant: Variant, place: int, places: int
-) -> Body:
+def _shaped(dim: int, draw: np.random.Generator, volume: float, variant: Variant) -> tuple[dict, np.ndarray, np.ndarray, float]:
+    """Returns a shape, its size and turn, and half of the diagonal of the box around it."""
     shape = _shape(dim, draw, variant)
     solid = resolve_solid(shape)
     aspect = np.array([1.0, draw.uniform(0.6, 1.0), *draw.uniform(0.7, 1.0, dim - 2)])
@@ -75,13 +85,27 @@ def _body(
     turn = draw.uniform(0, 360, 1) if dim == 2 else draw.normal(size=3)
     if dim == 3:
         turn *= draw.uniform(0, 180) / np.linalg.norm(turn)
-    reach = 0.5 * float(np.linalg.norm(size * np.array(solid.sides(dim))))
-    low, high = np.full(dim, MARGIN / CELLS[dim] + reach), np.full(dim, 1 - MARGIN / CELLS[dim] - reach)
-    if places > 1:  # one beside the other, along the first axis
-        width = (1 - 2 * MARGIN / CELLS[dim]) / places
-        low[0] = high[0] = MARGIN / CELLS[dim] + (place + 0.5) * width
-    low, high = np.minimum(low, 0.5), np.maximum(high, 0.5)
-    centre = draw.uniform(low, high)
+    return shape, size, turn, 0.5 * float(np.linalg.norm(size * np.array(solid.sides(dim))))
+
+
+def _half_width(shape: dict, size: np.ndarray, turn: np.ndarray) -> float:
+    """Returns half of the length along the first axis of the turned box around a shape."""
+    sides = [(-side / 2, side / 2) for side in size * np.array(resolve_solid(shape).sides(len(size)))]
+    corners = torch.cartesian_prod(*(torch.tensor(ends, dtype=torch.float64) for ends in sides))
+    return float(turned(corners, (0.0,) * len(size), tuple(turn.tolist()))[:, 0].max())
+
+
+def _thrown(
+    name: str,
+    shape: dict,
+    size: np.ndarray,
+    turn: np.ndarray,
+    centre: np.ndarray,
+    particles: int,
+    draw: np.random.Generator,
+    variant: Variant,
+) -> Body:
+    dim = len(centre)
     direction = draw.normal(size=dim)
     speed = draw.uniform(0, SPEED) if variant != "velocity" else draw.uniform(SPEED, 1.5 * SPEED)
     velocity = speed * direction / np.linalg.norm(direction)
