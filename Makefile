@@ -5,6 +5,8 @@ VENV ?= .venv
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= 2
+DATA ?= data
+RUNS ?= runs
 BENCHES ?= scatter neighbours small_dense edge_sum growth relative_attention large mpm
 
 BIN := $(VENV)/bin
@@ -15,7 +17,7 @@ CPP := $(filter %.h %.cpp %.cu %.cuh,$(wildcard csrc/* csrc/*/*))
 PEERS := build/peers
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help venv dev demo test test-fast conformance peers format bench docs wheel wheel-check clean
+.PHONY: help venv dev demo test test-fast conformance peers format bench bench-giorom docs wheel wheel-check clean
 .PHONY: lint lint-python lint-format lint-cpp lint-words lint-docstrings lint-imports lint-types
 
 help:
@@ -24,6 +26,7 @@ help:
 	@echo "make conformance  geoops.compat against torch-scatter and torch-cluster, which are compiled into build/peers first"
 	@echo "make lint      style, types, import rules, spelling (format: repair what can be repaired)"
 	@echo "make bench     benchmarks of the ops beside torch-scatter, torch-cluster, scipy and torch, written to benchmarks/results"
+	@echo "make bench-giorom  benchmarks of steppers and decoders on the networks in RUNS and the motions in DATA, about three hours"
 	@echo "make docs      documentation, in docs/_build/html"
 	@echo "make wheel     one wheel for every Python, in dist (wheel-check: tested under another Python and torch)"
 	@echo "make venv|dev  only install: for use | with the tools of development; make clean removes what was made"
@@ -104,6 +107,22 @@ format: $(DEV)
 
 bench: $(CORE) peers
 	for name in $(BENCHES); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# Networks that `geoops fit` trained: MATERIAL (ours), MATERIAL-gns and MATERIAL-DECODER below RUNS, motions below DATA.
+bench-giorom: $(CORE)
+	for name in jelly water sand plasticine; do \
+	  $(BIN)/python benchmarks/giorom_rollout.py $$name --data $(DATA)/$${name}2d --stepper ours=$(RUNS)/$$name/model.safetensors \
+	    gns=$(RUNS)/$$name-gns/model.safetensors || exit 1; \
+	  set --; for file in $(RUNS)/$$name-*/model.safetensors; do \
+	    case $$file in *-gns/*) ;; *) folder=$${file%/*}; set -- "$$@" $${folder##*/$$name-}=$$file;; esac; done; \
+	  $(BIN)/python benchmarks/giorom_decoders.py $$name --data $(DATA)/$${name}2d $${1:+--bundle} "$$@" || exit 1; \
+	  $(BIN)/python benchmarks/giorom_samples.py $$name --data $(DATA)/$${name}2d --stepper $(RUNS)/$$name/model.safetensors \
+	    || exit 1; \
+	done
+	$(BIN)/python benchmarks/giorom_sparsity.py --data $(DATA)/jelly2d $(DATA)/jelly3d --stepper \
+	  jelly2d=$(RUNS)/jelly/model.safetensors
+	$(BIN)/python benchmarks/giorom_scale.py --data $(DATA)/jelly3d --threads 2
+	$(BIN)/python benchmarks/giorom_ablation.py --data $(DATA)/jelly2d --splash $(DATA)/water2d --minutes 10
 
 # Python 3.12 and torch 2.14.1 unless CHECK says otherwise; installs several gigabytes below build/.
 wheel-check: wheel

@@ -42,6 +42,7 @@ UNTRAINED = (
     *("Nearest", "InverseDistance", "MovingLeastSquares", "LocalSpline", "ThinPlate"),
     *("FlowMap", "LocalAffine"),
 )
+NEAR = 100  # frames of the shorter of the two errors
 console = Console()
 
 
@@ -85,8 +86,11 @@ def measure(decoder: Decoder, motion: Motion, some: torch.Tensor, every: int) ->
     hidden = math.nan
     if len(others := rest.nonzero()[:, 0]):
         hidden = float(physics.relative_displacement_error(found.of(others), truth.of(others), seeds=1).nanmean())
+    errors = physics.relative_displacement_error(found, truth, seeds=1)
     return {
-        "displacement": float(physics.relative_displacement_error(found, truth, seeds=1).nanmean()),
+        "displacement": float(errors.nanmean()),
+        "displacement_100": float(errors[at <= NEAR].nanmean()),
+        "outside": float(physics.outside_fraction(found).mean()),
         "displacement_of_others": hidden,
         "mse": float(physics.motion_mse(found, truth, seeds=1).mean()),
         "chamfer": float(physics.chamfer_distance(found, truth, seeds=1).mean()),
@@ -104,7 +108,8 @@ def main() -> None:
         todo: list[tuple[str, Decoder, dict[str, Any]]] = []
         for name in args.untrained:
             decoder = decoder_of(name, dim)
-            todo.append((name, decoder, {"class": name, "options": {}, "trained": False}))
+            label = f"{name}, untrained" if list(decoder.parameters()) else name
+            todo.append((label, decoder, {"class": name, "options": {}, "trained": False}))
         if args.pod:
             pod = POD(dim).eval()
             pod.fit([motion.x for motion in motions(args.data, "train", args.pod)])

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from _report_giorom import brief, draw, particles
 from _report_nclaw import PICTURES, materials, simulator, training, unseen
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -419,11 +420,13 @@ def short(results: Path) -> str:
     records = load(results / "unit_cell")
     kernels = "\n\n".join(filter(None, [scatter(results), searches(results)]))
     laws = materials(results, table, ("reconstruction", "time", "velocity"), ("faithful", "warm", "structured"))
+    few = brief(results, table)
     parts = [
         comparison(records),
         default(records),
         resolution(records),
         laws and f"### Materials from motions\n\n{laws}",
+        few and f"### Few particles for many\n\n{few}",
         kernels and f"### Native ops\n\n{kernels}",
     ]
     return "\n\n".join(filter(None, parts)) or NOTHING
@@ -441,6 +444,7 @@ def full(results: Path) -> str:
         "Speed and memory": speed(records),
         "Simulator": simulator(results, table),
         "Materials from motions": learned(results),
+        "Few particles for many": particles(results, table),
         "Native ops": ops(results),
         "Files": provenance(records),
     }
@@ -535,6 +539,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         plot(records, root / PLOT)
     if (path := results / "growth.json").is_file() and not check:
         plot_growth(json.loads(path.read_text()), root / GROWTH)
+    if not check:
+        draw(results, root)
     for name in stale:
         print(f"{name} {'is out of date: run python benchmarks/report.py' if check else 'written'}")
     return int(check and bool(stale))
