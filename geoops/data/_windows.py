@@ -97,8 +97,6 @@ class Windows:
         for motion in self.motions:
             if len(motion) < 2 + steps:
                 raise ValueError(f"a window with {steps} frames after it needs motions of {2 + steps} frames, got {len(motion)}")
-            if beyond := [axis for axis in self.mirror if not 0 <= axis < motion.x.shape[2]]:
-                raise ValueError(f"mirror: expected axes from 0 to {motion.x.shape[2] - 1}, got {beyond[0]}")
 
     def __iter__(self) -> Iterator[WindowBatch]:
         return (self[i] for i in count(self.start))

@@ -113,7 +113,7 @@ def test_samples_have_about_the_degree_as_neighbours():
 
 def test_batches_are_functions_of_seed_and_step():
     motions = [random_motion(60, seed=seed) for seed in range(3)]
-    options = {"noise": 1e-3, "steps": 2, "mirror": [0], "sampling": Sampling(20, 40, ("random", "fps", "boundary"), jitter=0.1)}
+    options = {"noise": 1e-3, "steps": 2, "symmetric": True, "sampling": Sampling(20, 40, ("random", "fps", "boundary"), jitter=0.1)}
     one = list(itertools.islice(windows(motions, **options), 5))
     again = windows(motions, **options)
     torch.rand(5)
@@ -148,30 +148,34 @@ def test_every_frame_can_be_the_newest():
     assert found == {1, 2, 3}
 
 
-@pytest.mark.parametrize("axis", [0, 1])
-def test_mirrored_scenes_are_scenes(axis):
+@pytest.mark.parametrize("dim", [2, 3])
+def test_mirrored_and_turned_scenes_are_scenes(dim):
+    motion = random_motion(30, dim)
+    motion = replace(motion, box=replace(motion.box, gravity=(0.0, -9.8, 0.0)[:dim]))
+    options = {"sampling": Sampling(30, 30), "particles": 30}
+    plain, changed = windows([motion], **options), windows([motion], symmetric=True, **options)
+    ways = set()
+    for i in range(30):
+        a, b = plain[i], changed[i]
+        down = int(b.graph.gravity[0].abs().argmax())
+        sign = float(b.graph.gravity[0, down].sign())
+        ways.add((down, sign))
+        assert b.graph.gravity.norm().item() == pytest.approx(a.graph.gravity.norm().item())
+        for one, other in ((a.graph.newest, b.graph.newest), (a.graph.rest, b.graph.rest), (a.future[:, 0], b.future[:, 0])):
+            torch.testing.assert_close(torch.cdist(one, one), torch.cdist(other, other), atol=1e-5, rtol=0)
+            low, high = motion.bounds[1]
+            height = other[:, down] - low if sign < 0 else high - other[:, down]
+            torch.testing.assert_close(height, one[:, 1] - low, atol=1e-6, rtol=0)
+    assert len(ways) == 2 * dim
+
+
+def test_boxes_with_different_walls_stay_as_they_are():
     motion = random_motion(30)
-    motion = replace(motion, box=replace(motion.box, gravity=(0.0, -9.8)))
-    plain = windows([motion], sampling=Sampling(30, 30), particles=30)
-    mirrored = windows([motion], sampling=Sampling(30, 30), particles=30, mirror=[axis])
-    flips = 0
-    for i in range(20):
-        a, b = plain[i], mirrored[i]
-        if torch.equal(a.graph.positions, b.graph.positions):
-            continue
-        flips += 1
-        middle = motion.bounds[axis].sum()
-        expected = a.graph.positions.clone()
-        expected[..., axis] = middle - expected[..., axis]
-        torch.testing.assert_close(b.graph.positions, expected)
-        future = a.future.clone()
-        future[..., axis] = middle - future[..., axis]
-        torch.testing.assert_close(b.future, future)
-        rest = a.graph.rest.clone()
-        rest[:, axis] = middle - rest[:, axis]
-        torch.testing.assert_close(b.graph.rest, rest)
-        assert b.graph.gravity[0, 1].item() == pytest.approx((-1) ** axis * a.graph.gravity[0, 1].item())
-    assert 4 < flips < 16
+    walls = ("free-slip", "free-slip", "no-slip", "free-slip")
+    motion = replace(motion, box=replace(motion.box, walls=walls))
+    options = {"sampling": Sampling(30, 30), "particles": 30}
+    for i in range(5):
+        assert same(windows([motion], **options)[i], windows([motion], symmetric=True, **options)[i])
 
 
 def test_what_does_not_fit(unchecked):
@@ -181,8 +185,6 @@ def test_what_does_not_fit(unchecked):
         Sampling(10, 5)
     with pytest.raises(ValueError, match="a window with 4 frames after it needs motions of 6 frames, got 5"):
         windows([random_motion(30, frames=5)], steps=4)
-    with pytest.raises(ValueError, match="mirror: expected axes from 0 to 1, got 2"):
-        windows([random_motion(30)], mirror=[0, 2])
     with pytest.raises(ValueError, match=r"expected at least d \+ 2 = 4 samples, got 3"):
         windows([random_motion(3)], sampling=Sampling(4, 4))[0]
     with pytest.raises(ValueError, match=r"expected at least d \+ 2 = 5 samples, got 4"):
