@@ -113,7 +113,12 @@ def test_samples_have_about_the_degree_as_neighbours():
 
 def test_batches_are_functions_of_seed_and_step():
     motions = [random_motion(60, seed=seed) for seed in range(3)]
-    options = {"noise": 1e-3, "steps": 2, "symmetric": True, "sampling": Sampling(20, 40, ("random", "fps", "boundary"), jitter=0.1)}
+    options = {
+        "noise": 1e-3,
+        "steps": 2,
+        "symmetric": True,
+        "sampling": Sampling(20, 40, ("random", "fps", "boundary"), jitter=0.1),
+    }
     one = list(itertools.islice(windows(motions, **options), 5))
     again = windows(motions, **options)
     torch.rand(5)
@@ -162,7 +167,9 @@ def test_mirrored_and_turned_scenes_are_scenes(dim):
         ways.add((down, sign))
         assert b.graph.gravity.norm().item() == pytest.approx(a.graph.gravity.norm().item())
         for one, other in ((a.graph.newest, b.graph.newest), (a.graph.rest, b.graph.rest), (a.future[:, 0], b.future[:, 0])):
-            torch.testing.assert_close(torch.cdist(one, one), torch.cdist(other, other), atol=1e-5, rtol=0)
+            torch.testing.assert_close(
+                torch.cdist(one.double(), one.double()), torch.cdist(other.double(), other.double()), atol=1e-5, rtol=0
+            )
             low, high = motion.bounds[1]
             height = other[:, down] - low if sign < 0 else high - other[:, down]
             torch.testing.assert_close(height, one[:, 1] - low, atol=1e-6, rtol=0)
