@@ -201,7 +201,7 @@ def test_samples_that_fall_apart(checkpoint, out):
     report = run(checkpoint, replace(motion, x=x), out, samples=40)
     assert report.samples == 40
     two = replace(motion, x=x, names=("jelly", "sand"), material=torch.arange(200) % 2)
-    with pytest.raises(ValueError, match="disconnected graph at any affordable radius: up to .*take more samples"):
+    with pytest.raises(ValueError, match=r"disconnected graph at any affordable radius: up to .*take more samples"):
         run(checkpoint, two, out, samples=10, overwrite=True)
 
 
