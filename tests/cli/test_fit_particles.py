@@ -152,7 +152,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(here, geoops, recipe):
         ("stepper", ["--kind", "steper"], 1, "kind: expected one of surrogate, material, stepper, decoder, got 'steper'"),
         ("stepper", ["--kind=decoder"], 2, "geoops.models.GIOROM"),
         ("stepper", ["--model.lrr", "3"], 2, "--model.lrr"),
-        ("stepper", ["--model.network.init_args.widht", "3"], 2, "widht"),
+        ("stepper", ["--model.network.init_args.wide", "3"], 2, "init_args.wide"),
         ("stepper", ["--model.network.init_args.processor", "fno"], 2, "fno"),
         ("stepper", ["--data.root", "nowhere"], 1, "no folder nowhere; make one with geoops data make particles nowhere"),
         ("stepper", ["--data.choices", "[even]"], 2, "even"),

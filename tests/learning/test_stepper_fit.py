@@ -221,6 +221,25 @@ def test_bundles_give_the_same_stepper(trainer, particles, tmp_path):
     assert all(p.requires_grad for p in other.network.parameters())
 
 
+def test_a_budget_of_time(trainer, particles):
+    """Rates fall and steps are unrolled by the share of the time that is spent."""
+    model, unrolled = StepperFit(tiny, unroll=2, unroll_from=0.5), []
+    t = trainer(max_steps=-1, max_time={"seconds": 1.0}, val_check_interval=100_000)
+    plain = model.loss
+
+    def loss(batch):
+        unrolled.append(model.progress)
+        return plain(batch)
+
+    model.loss = loss
+    fit(t, model, particles())
+    assert 1.0 <= model.elapsed < 5.0
+    assert unrolled == sorted(unrolled)
+    assert unrolled[0] < 0.3
+    assert unrolled[-1] > 0.8
+    assert t.optimizers[0].param_groups[0]["lr"] < 1e-4
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
