@@ -3,15 +3,17 @@
 import functools
 import json
 import math
+import shutil
 
 import pytest
 import torch
 
-from geoops.data import WindowBatch, read_motion
+from geoops.data import WindowBatch, read_motion, write_motion
 from geoops.inference import rollout
 from geoops.learning import StepperFit, read_stepper
 from geoops.models import GIOROM, GNS
 from geoops.physics import motion_mse
+from geoops.testing import random_motion
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -120,7 +122,7 @@ def test_runs_repeat(trainer, particles):
     models = []
     for seed in (1, 1, 2):
         torch.rand(7)
-        models.append(fit(trainer(max_steps=20), StepperFit(tiny, lr=1e-3), particles(seed=seed)))
+        models.append(fit(trainer(max_steps=20, val_check_interval=20), StepperFit(tiny, lr=1e-3), particles(seed=seed)))
     a, b, c = ([row["train_loss"] for row in model.history] for model in models)
     assert a == pytest.approx(b, rel=1e-6)
     assert a != pytest.approx(c, rel=1e-6)
@@ -253,6 +255,15 @@ def test_a_budget_of_time(trainer, particles):
 def test_bad_options(options, words, unchecked):
     with pytest.raises(ValueError, match=words):
         StepperFit(tiny, **options)
+
+
+def test_motions_too_short_to_roll_out(trainer, particles, motions, tmp_path):
+    shutil.copytree(motions, tmp_path / "motions")
+    write_motion(tmp_path / "motions" / "val" / "00010.vtkhdf", random_motion(60, frames=6, seed=10))
+    data = particles()
+    data.root = tmp_path / "motions"
+    with pytest.raises(ValueError, match="a roll-out starts from 6 true frames and needs more of them, got a motion of 6"):
+        fit(trainer(max_steps=1, val_check_interval=1), StepperFit(tiny, unroll=1), data)
 
 
 def test_bad_runs(trainer, particles):
