@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from geoops import configs
 from geoops.data import MeshData, MotionData, ParticleData
@@ -308,7 +308,8 @@ def _kind_of(path: Path) -> str | None:
 
 def _show(results: dict[str, float], title: str) -> None:
     if any(name.endswith(("rollout_mse", "displacement")) for name in results):
-        table = Table("error", "mean", "lowest sample", "highest sample", title=title, title_justify="left")
+        first = Column("error", overflow="fold")  # names are not cut off in narrow terminals
+        table = Table(first, "mean", "lowest sample", "highest sample", title=title, title_justify="left")
         for name, mean in results.items():
             if not name.endswith(("_low", "_high")):
                 spread = [results.get(f"{name}{end}") for end in ("_low", "_high")]

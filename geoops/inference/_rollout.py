@@ -71,7 +71,7 @@ def rollout(
     scene: str | Path | Scene | Motion,
     output: str | Path,
     decode: str | int = "all",
-    decoder: str = "MovingLeastSquares",
+    decoder: str | Path = "MovingLeastSquares",
     samples: int | None = None,
     choice: str = "",
     frames: int | None = None,
@@ -262,7 +262,7 @@ def _errors(
     first: int,
     rolled: list[Tensor],
     full: list[Tensor] | None,
-    decoder: str,
+    decoder: str | Path,
     body: Tensor,
 ) -> dict[str, float]:
     last = min(len(truth), first + 1 + len(rolled))

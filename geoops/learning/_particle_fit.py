@@ -140,7 +140,8 @@ class ParticleFit(BudgetFit):
         loss = self.loss(batch)
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"the loss of step {self.trainer.global_step} is {float(loss.detach())}: lower the learning rate, or unroll fewer steps"
+                f"the loss of step {self.trainer.global_step} is {float(loss.detach())}: lower the learning rate, "
+                "or unroll fewer steps"
             )
         self._count(loss)
         if self.trainer.global_step % self.trainer.log_every_n_steps == 0:

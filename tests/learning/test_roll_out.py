@@ -63,16 +63,10 @@ def test_explosions_name_the_frame(bad):
             a[17, 0] = bad
         return a
 
-    stepper = Formula(exploding)
-    seen = []
+    stepper, seen = Formula(exploding), []
     with pytest.raises(FloatingPointError, match=r"the motion exploded: in frame 4 after the start particle 17 is at \["):
         seen.extend(roll_out(stepper, start(random_motion(40)), 9))
-    steps = []
-    stepper.seen.clear()
-    with pytest.raises(FloatingPointError):
-        for x in roll_out(stepper, start(random_motion(40)), 9):
-            steps.append(x)
-    assert len(steps) == 3
+    assert len(seen) == 3
 
 
 def test_no_frames_and_no_gradients():

@@ -3,15 +3,17 @@
 import functools
 import json
 import math
+import shutil
 
 import pytest
 import torch
 
-from geoops.data import WindowBatch, read_motion
+from geoops.data import WindowBatch, read_motion, write_motion
 from geoops.inference import rollout
 from geoops.learning import StepperFit, read_stepper
 from geoops.models import GIOROM, GNS
 from geoops.physics import motion_mse
+from geoops.testing import random_motion
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -120,7 +122,7 @@ def test_runs_repeat(trainer, particles):
     models = []
     for seed in (1, 1, 2):
         torch.rand(7)
-        models.append(fit(trainer(max_steps=20), StepperFit(tiny, lr=1e-3), particles(seed=seed)))
+        models.append(fit(trainer(max_steps=20, val_check_interval=20), StepperFit(tiny, lr=1e-3), particles(seed=seed)))
     a, b, c = ([row["train_loss"] for row in model.history] for model in models)
     assert a == pytest.approx(b, rel=1e-6)
     assert a != pytest.approx(c, rel=1e-6)
@@ -221,6 +223,25 @@ def test_bundles_give_the_same_stepper(trainer, particles, tmp_path):
     assert all(p.requires_grad for p in other.network.parameters())
 
 
+def test_a_budget_of_time(trainer, particles):
+    """Rates fall and steps are unrolled by the share of the time that is spent."""
+    model, unrolled = StepperFit(tiny, unroll=2, unroll_from=0.5), []
+    t = trainer(max_steps=-1, max_time={"seconds": 1.0}, val_check_interval=100_000)
+    plain = model.loss
+
+    def loss(batch):
+        unrolled.append(model.progress)
+        return plain(batch)
+
+    model.loss = loss
+    fit(t, model, particles())
+    assert 1.0 <= model.elapsed < 5.0
+    assert unrolled == sorted(unrolled)
+    assert unrolled[0] < 0.3
+    assert unrolled[-1] > 0.8
+    assert t.optimizers[0].param_groups[0]["lr"] < 1e-4
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -236,6 +257,15 @@ def test_bad_options(options, words, unchecked):
         StepperFit(tiny, **options)
 
 
+def test_motions_too_short_to_roll_out(trainer, particles, motions, tmp_path):
+    shutil.copytree(motions, tmp_path / "motions")
+    write_motion(tmp_path / "motions" / "val" / "00010.vtkhdf", random_motion(60, frames=6, seed=10))
+    data = particles()
+    data.root = tmp_path / "motions"
+    with pytest.raises(ValueError, match="a roll-out starts from 6 true frames and needs more of them, got a motion of 6"):
+        fit(trainer(max_steps=1, val_check_interval=1), StepperFit(tiny, unroll=1), data)
+
+
 def test_bad_runs(trainer, particles):
     with pytest.raises(ValueError, match=r"no end: give trainer\.max_steps or trainer\.max_time"):
         fit(trainer(max_steps=-1, max_epochs=2), StepperFit(tiny), particles())
@@ -245,7 +275,7 @@ def test_bad_runs(trainer, particles):
         trainer().fit(StepperFit(tiny), train_dataloaders=[1], val_dataloaders=[1])
     with pytest.raises(ValueError, match="a window with 20 frames after it needs motions of 22 frames, got 16"):
         fit(trainer(), StepperFit(tiny, unroll=20), particles())
-    with pytest.raises(FloatingPointError, match="the loss of step 0 is .*: lower the learning rate, or unroll fewer steps"):
-        broken = StepperFit(tiny)
-        broken.begin = lambda: broken.network.scale.velocity_std.fill_(math.nan)
+    broken = StepperFit(tiny)
+    broken.begin = lambda: broken.network.scale.velocity_std.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match=r"the loss of step 0 is .*: lower the learning rate, or unroll fewer steps"):
         fit(trainer(), broken, particles())

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import geoops.testing
-from geoops.testing import random_particles
+from geoops.testing import random_motion, random_particles
 
 
 @pytest.mark.parametrize("dim", [2, 3])
@@ -20,7 +20,23 @@ def test_random_particles(dim, dtype):
     assert random_particles(0, dim).edge_index.shape == (2, 0)
 
 
+@pytest.mark.parametrize("dim", [2, 3])
+def test_random_motions(dim, dtype):
+    motion = random_motion(50, dim, frames=20, names=("jelly", "sand"), dtype=dtype)
+    assert motion.x.shape == (20, 50, dim)
+    assert motion.x.dtype == motion.volume.dtype == dtype
+    assert motion.material.tolist() == [0] * 25 + [1] * 25
+    low, high = motion.bounds.unbind(1)
+    assert ((motion.x > low) & (motion.x < high)).all()
+    assert motion.x[:, :25, 0].max() < motion.x[:, 25:, 0].min()
+    assert torch.equal(motion.x, random_motion(50, dim, frames=20, names=("jelly", "sand"), dtype=dtype).x)
+    assert not torch.equal(motion.x, random_motion(50, dim, frames=20, names=("jelly", "sand"), dtype=dtype, seed=1).x)
+    assert random_motion(0, dim).x.shape == (30, 0, dim)
+
+
 def test_what_does_not_exist():
+    with pytest.raises(ValueError, match="dim must be 2 or 3, got 4"):
+        random_motion(3, 4)
     with pytest.raises(ValueError, match="dim must be 2 or 3, got 4"):
         random_particles(3, 4)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

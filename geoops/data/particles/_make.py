@@ -117,7 +117,7 @@ def _run(todo: list[tuple[Path, dict[str, Any]]], jobs: int) -> Iterable[Path]:
 
     one: Callable[..., Any] = delayed(_make_one)
     with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        return Parallel(return_as="generator")(one(*each) for each in todo)
+        return Parallel(return_as="generator")(one(*each) for each in todo)  # pyright: ignore[reportReturnType]
 
 
 def _progress(results: Iterable[Path], total: int, material: str) -> Iterable[Path]:
