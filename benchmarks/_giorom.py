@@ -20,12 +20,13 @@ from _record import RESULTS, ROOT, Record
 from torch import Tensor
 
 from geoops.data import chosen_samples, radius_of, read_motion, window
-from geoops.learning import as_motion, find_checkpoint, make_decoder, read_meta, read_stepper, roll_out
+from geoops.learning import as_motion, find_checkpoint, make_decoder, read_meta, read_stepper, roll_out, step_errors
 from geoops.models import Decoder, Stepper
 from geoops.physics import Motion
 
 SEEDS = 6  # true frames that roll-outs start from
 SPLITS = ("test", "test_geometry", "test_velocity")
+STEPS = 20  # frames of a motion whose one-step error is taken
 CHUNK = 16384  # queries that are placed together
 Errors = dict[str, float]
 
@@ -142,6 +143,18 @@ def facts_of(path: str) -> dict[str, Any]:
 def radius(motion: Motion, n: int, trained: Trained) -> float:
     """Returns the radius of the graph of n samples, by the rule that the stepper was trained with."""
     return radius_of(motion, n, trained.degree)
+
+
+def one_step(trained: Trained, motion: Motion, some: Tensor) -> Errors:
+    """Returns the error of one step from true frames: as a share of that of no acceleration, and per particle."""
+    sizes, reach = trained.stepper.sizes, radius(motion, len(some), trained)
+    first, last = SEEDS - 1, len(motion) - 1
+    squared = zero = count = 0.0
+    for t in range(first, last, max(1, (last - first) // STEPS)):
+        graph = window(motion, some, t, sizes.materials, sizes.history, reach).joined()
+        step = step_errors(trained.stepper, graph, motion.x[t + 1, some])
+        squared, zero, count = squared + step.squared, zero + step.zero, count + step.count
+    return {"one_step": squared / max(zero, 1e-30), "one_step_mse": squared / count}
 
 
 def rolled(trained: Trained, motion: Motion, some: Tensor, times: float = 1.0) -> tuple[Motion, int, float]:

@@ -95,7 +95,10 @@ def shared_lattice(motions: Sequence[Motion]) -> Found:
         a, b = net(_as_graph(alone)), net(_as_graph(batch))[: alone.num_nodes]
         return float((a - b).norm() / (a - a.mean(0)).norm())
 
-    return {"unit": "relative change of accelerations when two scenes join", **{name: change(net) for name, net in networks.items()}}
+    return {
+        "unit": "relative change of accelerations when two scenes join",
+        **{name: change(net) for name, net in networks.items()},
+    }
 
 
 def _as_graph(graph: Any) -> ParticleGraph:

@@ -171,7 +171,12 @@ def sweeps(results: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
         methods: dict[str, list[dict[str, Any]]] = {}
         for row in scene["rows"]:
             error = [e for e in row.get("error", []) if e is not None]
-            drawn = {"kept": row["kept"], "seconds": row["step_ms"] / 1e3, "bytes": row["peak_bytes"] or None, "error": error or None}
+            drawn = {
+                "kept": row["kept"],
+                "seconds": row["step_ms"] / 1e3,
+                "bytes": row["peak_bytes"] or None,
+                "error": error or None,
+            }
             methods.setdefault(NAMES.get(row["model"], row["model"]), []).append(drawn)
         out[name] = methods
     return out
@@ -194,8 +199,10 @@ def scale(results: Path, table: Table) -> str:
         return ""
     found, rows = record["results"], []
     for name, decoder in found["decoders"].items():
-        for row in decoder["rows"]:
-            rows.append([name, f"{row['points']:,}", f"{row['seconds_per_frame']:.3f}", f"{row['peak_bytes'] / 1e6:.0f}"])
+        rows += [
+            [name, f"{row['points']:,}", f"{row['seconds_per_frame']:.3f}", f"{row['peak_bytes'] / 1e6:.0f}"]
+            for row in decoder["rows"]
+        ]
     slopes = [f"{name} {decoder['slope']:.2f}" for name, decoder in found["decoders"].items() if decoder["slope"] is not None]
     text = (
         f"Points placed from {found['samples']:,} samples in 3D, {record['threads']} thread{'s' if record['threads'] > 1 else ''} "
@@ -261,13 +268,12 @@ def ablation(results: Path, table: Table) -> str:
         rows = []
         for name, row in found["variants"].items():
             label = f"{name} (defect {row['defect']})" if row["defect"] else name
-            one = math.nan if row["one_step"] is None else row["one_step"]
             steps = row["training"].get("steps")
-            errors = [number(one, ".3f"), cell(row, "mse_100", "fps")]
+            errors = [cell(row, "one_step", "fps", ".3f"), cell(row, "mse_100", "fps")]
             rows.append([label, f"{row['parameters']:,}", "" if steps is None else f"{steps:,}", *errors])
         text += (
-            f"\n\nTrainings of {found['minutes']:g} minutes each on one thread: the published network with all defects mended, with "
-            "one of them each, and with all; ours with one of its parts left out.\n\n"
+            f"\n\nTrainings of {found['minutes']:g} minutes each on one thread: the published network with all defects mended, "
+            "with one of them each, and with all; ours with one of its parts left out.\n\n"
         )
         text += table(["variant", "parameters", "steps", "one step (share of none)", "MSE, 100 frames"], rows)
     return text

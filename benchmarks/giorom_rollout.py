@@ -29,8 +29,8 @@ from _giorom import (
     motions,
     named,
     number_of,
+    one_step,
     placed,
-    radius,
     record,
     rolled,
     written,
@@ -39,12 +39,10 @@ from rich.console import Console
 from rich.table import Table
 
 from geoops import models, physics
-from geoops.data import window
-from geoops.learning import as_motion, free_fall, step_errors
+from geoops.learning import as_motion, free_fall
 from geoops.physics import Motion
 
 NEAR = 100  # predicted frames of the shorter of the two errors
-STEPS = 20  # frames of a motion whose one-step error is taken
 console = Console()
 
 
@@ -96,15 +94,9 @@ def root_at(guess: Motion, truth: Motion) -> float:
 def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int, keep: float) -> Errors:
     """Returns all errors of one motion with one choice of its samples."""
     some = chosen(motion, number_of(motion, keep), way, seed)
-    truth, sizes, reach = motion.of(some), trained.stepper.sizes, radius(motion, len(some), trained)
-    first, last = SEEDS - 1, len(motion) - 1
-    squared = zero = count = 0.0
-    for t in range(first, last, max(1, (last - first) // STEPS)):
-        graph = window(motion, some, t, sizes.materials, sizes.history, reach).joined()
-        step = step_errors(trained.stepper, graph, motion.x[t + 1, some])
-        squared, zero, count = squared + step.squared, zero + step.zero, count + step.count
+    truth, first, last = motion.of(some), SEEDS - 1, len(motion) - 1
     fall = as_motion(motion, some, first, free_fall(motion, first, last - first)[:, some])
-    found = {"one_step": squared / max(zero, 1e-30), "one_step_mse": squared / count}
+    found = one_step(trained, motion, some)
     found |= {f"fall_{key}": value for key, value in motion_errors(fall, truth).items()}
     made, broken, seconds = rolled(trained, motion, some)
     found |= exploded(broken) if broken else motion_errors(made, truth)

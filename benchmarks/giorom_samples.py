@@ -1,7 +1,7 @@
 """One stepper with more and fewer samples: whether its error depends on their number and choice.
 
     python benchmarks/giorom_samples.py jelly --data data/jelly2d --stepper runs/jelly/model.safetensors
-    python benchmarks/giorom_samples.py jelly --data data/jelly2d --stepper particles/jelly2d --numbers 250 500 --motions 1 --seeds 1
+    python benchmarks/giorom_samples.py jelly --data data/jelly2d --stepper particles/jelly2d --numbers 250 --motions 1 --seeds 1
 
 Results: benchmarks/results/giorom/samples-MATERIAL.json.
 """

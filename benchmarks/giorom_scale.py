@@ -141,7 +141,9 @@ def main() -> None:
             same = {name: next((r for r in f["rows"] if r["points"] == args.dense), None) for name, f in found.items()}
             row["share"] = {name: r["seconds_per_frame"] / row["seconds_per_step"] for name, r in same.items() if r}
             dense.append(row)
-            table.add_row(f"GNS, {width} x {layers}", f"{args.dense:,}", f"{row['seconds_per_step']:.3f}", f"{row['peak_bytes'] / 1e6:.0f}")
+            table.add_row(
+                f"GNS, {width} x {layers}", f"{args.dense:,}", f"{row['seconds_per_step']:.3f}", f"{row['peak_bytes'] / 1e6:.0f}"
+            )
         out["decoders"], out["dense"] = found, dense
     console.print(table)
     console.print(written(out))

@@ -43,7 +43,9 @@ def options() -> argparse.Namespace:
     """Reads the command line."""
     parser = arguments(__doc__, "sparsity")
     parser.add_argument("--data", type=Path, nargs="+", help="folders of geoops data make particles, one for each scene")
-    parser.add_argument("--stepper", nargs="+", default=[], metavar="FOLDER=FILE", help="our stepper for a scene, by its folder's name")
+    parser.add_argument(
+        "--stepper", nargs="+", default=[], metavar="FOLDER=FILE", help="our stepper for a scene, by its folder's name"
+    )
     parser.add_argument("--options", nargs="+", default=[], metavar="FOLDER=JSON", help="of our network where it has no file")
     parser.add_argument("--kept", nargs="+", default=KEPT)
     parser.add_argument("--multiples", nargs="+", type=float, default=MULTIPLES, help="of the radius of the rule")
