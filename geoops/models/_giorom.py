@@ -24,8 +24,8 @@ class GIOROM(Stepper):
     h \leftarrow \mathrm{edges}^{K}(h),\quad a = g + s\,\mathrm{dec}(h)$$
 
     The last layer starts at zero: a new network lets everything fall freely. Node features are normalised velocities, the
-    distances to the walls in radii, the material, the logarithm of the distance between samples, and the deformation of the
-    neighbourhood since the start; edges know the present and the first displacement of their particles. Everything is
+    distances to the walls in radii, the material, gravity, the logarithm of the distance between samples, and the deformation of
+    the neighbourhood since the start; edges know the present and the first displacement of their particles. Everything is
     relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means, so that
     the number of samples can change.
 
@@ -81,7 +81,7 @@ class GIOROM(Stepper):
             raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim
         self.lattice, self.rest = lattice, rest
-        nodes = d * sizes.history + 2 * d + EMBEDDING + 1 + (d * d if rest else 0)
+        nodes = d * sizes.history + 3 * d + EMBEDDING + 1 + (d * d if rest else 0)
         edges = 2 * d + 1 + (d + 1 if rest else 0)
         self.embedding = nn.Embedding(len(sizes.materials), EMBEDDING)
         self.encoder = nn.Sequential(nn.Linear(nodes, width), nn.SiLU(), nn.Linear(width, width))
@@ -110,7 +110,9 @@ class GIOROM(Stepper):
         v = self.scale.velocities(graph.positions.diff(dim=1))
         newest = v[:, -1]
         edges = [gap, distance, newest.index_select(0, source) - newest.index_select(0, target)]
-        nodes = [v.flatten(1), self._walls(graph, x, r), self.embedding(graph.material), (graph.spacing.log() + 3.5)[scene, None]]
+        pull = (graph.gravity / self.scale.acceleration_size).clamp(-10, 10)[scene]
+        size = (graph.spacing.log() + 3.5)[scene, None]
+        nodes = [v.flatten(1), self._walls(graph, x, r), self.embedding(graph.material), pull, size]
         if self.rest:
             first = (graph.rest.index_select(0, source) - graph.rest.index_select(0, target)) / r.index_select(0, target)
             length = first.norm(dim=1, keepdim=True)
