@@ -150,7 +150,7 @@ def test_units_of_length_do_not_matter(dim):
     for name in ("positions", "rest", "bounds", "gravity", "radius", "spacing"):
         setattr(large, name, 10 * getattr(graph, name))
     with torch.no_grad():
-        net.encoder[0].weight[:, 5 * dim + 2 * dim + 16] = 0  # of the spacing
+        net.encoder[0].weight[:, 5 * dim + 2 * dim + 16 + dim] = 0  # of the spacing
         a = net(graph)
         net.scale.velocity_std.mul_(10)
         net.scale.acceleration_std.mul_(10)
