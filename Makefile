@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= 2
 DATA ?= data
-RUNS ?= runs
+RUNS ?= runs/particles
 BENCHES ?= scatter neighbours small_dense edge_sum growth relative_attention large mpm
 
 BIN := $(VENV)/bin
@@ -26,7 +26,7 @@ help:
 	@echo "make conformance  geoops.compat against torch-scatter and torch-cluster, which are compiled into build/peers first"
 	@echo "make lint      style, types, import rules, spelling (format: repair what can be repaired)"
 	@echo "make bench     benchmarks of the ops beside torch-scatter, torch-cluster, scipy and torch, written to benchmarks/results"
-	@echo "make bench-giorom  benchmarks of steppers and decoders on the networks in RUNS and the motions in DATA, about three hours"
+	@echo "make bench-giorom  benchmarks of steppers and decoders on the networks in RUNS and the motions in DATA, some hours"
 	@echo "make docs      documentation, in docs/_build/html"
 	@echo "make wheel     one wheel for every Python, in dist (wheel-check: tested under another Python and torch)"
 	@echo "make venv|dev  only install: for use | with the tools of development; make clean removes what was made"
@@ -108,19 +108,16 @@ format: $(DEV)
 bench: $(CORE) peers
 	for name in $(BENCHES); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-# Networks that `geoops fit` trained: MATERIAL (ours), MATERIAL-gns and MATERIAL-DECODER below RUNS, motions below DATA.
+# Networks of the recipes: particles/NAME, with particles/with/gns, particles/NAME-decoder, with particles/with/flow-map.
 bench-giorom: $(CORE)
-	for name in jelly water sand plasticine; do \
-	  $(BIN)/python benchmarks/giorom_rollout.py $$name --data $(DATA)/$${name}2d --stepper ours=$(RUNS)/$$name/model.safetensors \
-	    gns=$(RUNS)/$$name-gns/model.safetensors || exit 1; \
-	  set --; for file in $(RUNS)/$$name-*/model.safetensors; do \
-	    case $$file in *-gns/*) ;; *) folder=$${file%/*}; set -- "$$@" $${folder##*/$$name-}=$$file;; esac; done; \
-	  $(BIN)/python benchmarks/giorom_decoders.py $$name --data $(DATA)/$${name}2d $${1:+--bundle} "$$@" || exit 1; \
-	  $(BIN)/python benchmarks/giorom_samples.py $$name --data $(DATA)/$${name}2d --stepper $(RUNS)/$$name/model.safetensors \
-	    || exit 1; \
+	for name in jelly water sand plasticine; do set -- $$name --data $(DATA)/$${name}2d; at=$(RUNS)/$${name}2d; \
+	  $(BIN)/python benchmarks/giorom_rollout.py "$$@" --stepper ours=$$at/model.safetensors gns=$$at-gns/model.safetensors && \
+	  $(BIN)/python benchmarks/giorom_decoders.py "$$@" --bundle LocalAffine=$$at-decoder/model.safetensors \
+	    FlowMap=$$at-decoder-flow-map/model.safetensors && \
+	  $(BIN)/python benchmarks/giorom_samples.py "$$@" --stepper $$at/model.safetensors || exit 1; \
 	done
 	$(BIN)/python benchmarks/giorom_sparsity.py --data $(DATA)/jelly2d $(DATA)/jelly3d --stepper \
-	  jelly2d=$(RUNS)/jelly/model.safetensors
+	  jelly2d=$(RUNS)/jelly2d/model.safetensors jelly3d=$(RUNS)/jelly3d/model.safetensors
 	$(BIN)/python benchmarks/giorom_scale.py --data $(DATA)/jelly3d --threads 2
 	$(BIN)/python benchmarks/giorom_ablation.py --data $(DATA)/jelly2d --splash $(DATA)/water2d --minutes 10
 

@@ -1,5 +1,6 @@
 """The published time-steppers of GIOROM, with their quirks, each of which can be mended (Viswanath et al. 2024)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, final
 
@@ -30,8 +31,8 @@ class _Layout:
     spectral: Spectral = "authors"
     processor: Literal["attention", "fno"] = "attention"
     processor_layers: int = 1
-    kernel_in: tuple[int, ...] = (32, 64)
-    projection: tuple[int, ...] = ()
+    kernel_in: Sequence[int] = (32, 64)
+    projection: Sequence[int] = ()
     lattice: int = 16
     box: tuple[float, float] = (0.0, 1.0)
     lattice_radius: float = 0.125
@@ -109,9 +110,9 @@ class AuthorsGIOROM(Stepper):
         width: int = 128,
         blocks: int | None = None,
         latent: int | None = None,
-        kernel_in: tuple[int, ...] | None = None,
+        kernel_in: Sequence[int] | None = None,
         processor_layers: int | None = None,
-        projection: tuple[int, ...] | None = None,
+        projection: Sequence[int] | None = None,
         lattice: int | None = None,
         lattice_radius: float | None = None,
         classes: int = CLASSES,
