@@ -29,6 +29,7 @@ from ._invariants import bi_invariant as bi_invariant
 from ._kernel_transform import KernelTransform as KernelTransform
 from ._latent_poses import LatentPoses as LatentPoses
 from ._lattice import Lattice as Lattice
+from ._lattice_processor import lattice_processor as lattice_processor
 from ._linear_attention import LinearAttention as LinearAttention
 from ._linear_attention import LinearAttentionOperator as LinearAttentionOperator
 from ._modes import ModeFit as ModeFit

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from geoops import ops
 from geoops.geometry._particle_graph import ParticleGraph
-from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, UNet
+from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, lattice_processor
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
@@ -44,8 +44,9 @@ class GIOROM(Stepper):
         before: blocks of messages before the lattice.
         after: blocks of messages after it.
         lattice: cells along the longest axis of the box.
-        processor: what works on the lattice, `unet` or `none`.
-        channels: of the U-Net at each resolution.
+        processor: what works on the lattice: `unet`; `fno` or `attention` as in the releases of the paper; or `none`.
+        channels: of the U-Net at each resolution; others take the first for the lattice and the last, a multiple of 4 for
+            attention, for themselves.
         rest: whether the first positions are seen; without them the network is one for fluids.
         momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
 
@@ -64,14 +65,14 @@ class GIOROM(Stepper):
         before: int = 2,
         after: int = 2,
         lattice: int = 32,
-        processor: Literal["unet", "none"] = "unet",
+        processor: Literal["unet", "fno", "attention", "none"] = "unet",
         channels: Sequence[int] = (16, 32, 64),
         rest: bool = True,
         momentum: bool = True,
     ):
         super().__init__(sizes)
-        if processor not in ("unet", "none"):
-            raise ValueError(f"GIOROM: expected processor unet or none, got {processor!r}")
+        if processor not in ("unet", "fno", "attention", "none"):
+            raise ValueError(f"GIOROM: expected processor unet, fno, attention or none, got {processor!r}")
         if min(width, lattice) < 1 or min(before, after) < 0:
             raise ValueError(
                 "GIOROM: expected width >= 1, lattice >= 1, before >= 0 and after >= 0, "
@@ -88,11 +89,11 @@ class GIOROM(Stepper):
         self.before = nn.ModuleList([EdgeBlock(width, edges) for _ in range(before)])
         self.after = nn.ModuleList([EdgeBlock(width, edges) for _ in range(after)])
         self.processor = None
-        if processor == "unet":
+        if processor != "none":
             fine = channels[0]
             self.into = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, fine))
             self.to_lattice, self.from_lattice = ToLattice(d, fine), FromLattice(d, fine)
-            self.processor = UNet(d, fine + 1, fine, channels)
+            self.processor = lattice_processor(processor, d, fine + 1, fine, channels)
             self.out_of = nn.Linear(fine, width)
         self.momentum = momentum
         outputs = 3 * d if momentum else d

@@ -36,6 +36,16 @@ class TestFluid(StepperSuite):
         return small(dim, materials, history, rest=False, processor="none", momentum=False)
 
 
+class TestGIOROMWithFNO(StepperSuite):
+    def build(self, dim, materials, history):
+        return small(dim, materials, history, processor="fno")
+
+
+class TestGIOROMWithAttention(StepperSuite):
+    def build(self, dim, materials, history):
+        return small(dim, materials, history, processor="attention", channels=(4, 8))
+
+
 def ready(dim, dtype=torch.float64, **options):
     """A stepper whose parameters are all different from zero, with statistics."""
     net = small(dim, **options)
@@ -202,7 +212,7 @@ def test_nothing_rigid_is_left(dim):
 
 def test_options_that_do_not_fit(unchecked):
     for options, words in (
-        ({"processor": "fno"}, "expected processor unet or none, got 'fno'"),
+        ({"processor": "cnn"}, "expected processor unet, fno, attention or none, got 'cnn'"),
         ({"width": 0}, "width >= 1"),
         ({"lattice": 0}, "lattice >= 1"),
         ({"before": -1}, "before >= 0"),
