@@ -164,9 +164,13 @@ def test_packaged_recipes_parse(name, place):
                 super().instantiate_classes()  # laws are small
             raise Parsed
 
-    overlay = name.startswith("nclaw/laws/")  # laws for any of the motions
-    resolved, run = resolve_recipes(["fit", "nclaw/jelly", "--config", name] if overlay else ["fit", name])
-    assert run == (f"nclaw/jelly-{name.removeprefix('nclaw/laws/')}" if overlay else name)
+    bases = {"nclaw/laws": "nclaw/jelly", "particles/with": "particles/jelly2d"}  # of recipes that change others
+    folder, _, last = name.rpartition("/")
+    base = bases.get(folder)
+    if last == "flow-map":
+        base = "particles/water2d-decoder"
+    resolved, run = resolve_recipes(["fit", base, "--config", name] if base else ["fit", name])
+    assert run == (f"{base}-{last}" if base else name)
     with pytest.raises(Parsed):
         Dry(resolved, name=run, command="")
 

@@ -152,11 +152,10 @@ def test_a_killed_run_goes_on_to_the_same_bits(here, geoops, recipe):
         ("stepper", ["--kind", "steper"], 1, "kind: expected one of surrogate, material, stepper, decoder, got 'steper'"),
         ("stepper", ["--kind=decoder"], 2, "geoops.models.GIOROM"),
         ("stepper", ["--model.lrr", "3"], 2, "--model.lrr"),
-        ("stepper", ["--model.network.init_args.wide", "3"], 2, "init_args.wide"),
-        ("stepper", ["--model.network.init_args.processor", "fno"], 2, "fno"),
+        ("stepper", ["--model.network.init_args.wide", "3"], 2, "wide"),
+        ("stepper", ["--model.network.init_args.processor", "cnn"], 2, "cnn"),
         ("stepper", ["--data.root", "nowhere"], 1, "no folder nowhere; make one with geoops data make particles nowhere"),
         ("stepper", ["--data.choices", "[even]"], 2, "even"),
-        ("stepper", ["--data.mirror", "[2]"], 1, "mirror: expected axes from 0 to 1, got 2"),
         ("stepper", ["--model.unroll", "30"], 1, "a window with 30 frames after it needs motions of 32 frames, got 14"),
         ("stepper", ["--trainer.max_steps", "-1"], 1, "training has no end"),
         ("decoder", ["--model.frames", "30"], 1, "steps of 30 frames need motions of at least 31 frames, got 14"),
@@ -174,7 +173,7 @@ def test_misuse_is_named_on_one_line(here, geoops, recipe, args, code, words):
 
 def test_recipes_of_particles_are_complete(here, geoops):
     """Packaged ones say what they train, and their options are known."""
-    names = [name for name in configs.names() if name.startswith("particles/")]
+    names = [name for name in configs.names() if name.startswith("particles/") and "/with/" not in name]
     assert names
     for name in names:
         code, _, err = geoops("fit", name, "--data.root", "nowhere", "--trainer.accelerator", "cpu")
