@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, NamedTuple, final, get_args
+from typing import NamedTuple, final, get_args
 
 import numpy as np
 import torch
@@ -12,14 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from geoops.geometry import check_samples, choose_samples, sample_spacing
+from geoops.geometry import Choice, check_samples, choose_samples, degree_radius, sample_spacing
 from geoops.geometry._particle_graph import ParticleGraph
 from geoops.physics import Motion
 
 from ._before_start import before_start
-
-Choice = Literal["random", "fps", "boundary"]
-DEGREE = {2: 12.0, 3: 20.0}
 
 
 class WindowBatch(NamedTuple):
@@ -167,13 +164,12 @@ def window(
 
 
 def radius_of(motion: Motion, n: int, degree: float | None = None) -> float:
-    r"""Returns the radius in which a sample of n particles has about `degree` neighbours.
+    """Returns the radius in which a sample of n particles has about `degree` neighbours.
 
-    $$r = (k / (\rho\, c_d))^{1/d}, \qquad \rho = n / V$$
+    See `geoops.geometry.degree_radius`.
     """
     d = motion.x.shape[2]
-    ball = math.pi if d == 2 else 4 / 3 * math.pi
-    return ((degree or DEGREE[d]) * float(motion.volume.sum()) / n / ball) ** (1 / d)
+    return degree_radius(sample_spacing(float(motion.volume.sum()), n, d), d, degree)
 
 
 def chosen_samples(motion: Motion, n: int, way: Choice, seed: int) -> Int[Tensor, " samples"]:

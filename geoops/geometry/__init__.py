@@ -14,6 +14,7 @@ from ._choose import choose_samples as choose_samples
 from ._choose import near_surface as near_surface
 from ._connect import components as components
 from ._connect import connecting_radius as connecting_radius
+from ._connect import degree_radius as degree_radius
 from ._connect import delaunay_graph as delaunay_graph
 from ._connect import sample_spacing as sample_spacing
 from ._convert import as_mesh as as_mesh

@@ -27,6 +27,19 @@ def sample_spacing(volume_total: float, n: int, dim: int) -> float:
     return (volume_total / n) ** (1 / dim)
 
 
+def degree_radius(spacing: float, dim: int, degree: float | None = None) -> float:
+    r"""Returns the radius within which evenly spaced points have a number of neighbours on average.
+
+    $$r = s\,(k / c_d)^{1/d}, \qquad c_2 = \pi, \quad c_3 = 4 \pi / 3$$
+
+    Args:
+        spacing: s, distance between points (`sample_spacing`).
+        dim: 2 or 3.
+        degree: k; 12 in two dimensions and 20 in three if it is not given.
+    """
+    return spacing * ((_DEGREE[dim] if degree is None else degree) / _BALL[dim]) ** (1 / dim)
+
+
 def components(edge_index: Int[Tensor, "2 edges"], n: int) -> Int[Tensor, " {n}"]:
     """Returns for each of n points the number of the connected component it is in, in the order of their first points.
 
@@ -80,7 +93,7 @@ def connecting_radius(
     if not (spacing > 0 and k > 0 and math.isfinite(spacing)):
         raise ValueError(f"connecting_radius: expected a spacing > 0 and a degree > 0, got {spacing} and {k}")
     x = points.detach()
-    r = spacing * (k / _BALL[dim]) ** (1 / dim)
+    r = degree_radius(spacing, dim, k)
     if body is None:
         body = _bodies(x, r, cloud)
     elif len(body) != n:

@@ -84,8 +84,7 @@ class DecoderFit(ParticleFit):
 
     def begin(self) -> None:
         """Lets decoders that have a basis fit it to the training motions."""
-        if hasattr(self.network, "fit"):
-            self.network.fit([motion.x for motion in self.trainer.datamodule.motions("train")])
+        self.network.fit([motion.x for motion in self.trainer.datamodule.motions("train")])
 
     def data_facts(self) -> dict[str, Any]:
         """Returns how motions of the training are sampled."""
@@ -100,11 +99,8 @@ class DecoderFit(ParticleFit):
 
     def loss(self, batch: FrameBatch) -> Tensor:
         """Returns the relative error of the placed positions."""
-        samples, queries, sample_body, query_body = batch
-        state = self.network.begin(samples[0], queries[0], sample_body, query_body)
-        placed, _ = self.network.place(state, samples[1:])
-        moved = (queries[1:] - queries[:1]).square().sum()
-        return (placed - queries[1:]).square().sum() / moved.clamp_min(1e-12)
+        samples, queries, *bodies = batch
+        return self.network.loss(samples[0], queries[0], samples[1:], queries[1:], *bodies)
 
     def validation_step(self, number: int, batch_idx: int) -> None:
         """Places all particles of a motion."""
