@@ -43,6 +43,7 @@ class ParticleData(LightningDataModule):
         seeds: number of such samples of each test motion, of which errors are reported with their spread.
         limit_train: use only this many training files (the first ones).
         limit_val: use only this many validation files; null for all.
+        limit_test: use only this many test files; null for all.
         test_split: sub-folder that `geoops test` reads, such as test, test_geometry or test_velocity.
         seed: of all draws; null for `seed_everything`.
     """
@@ -65,11 +66,12 @@ class ParticleData(LightningDataModule):
         seeds: int = 3,
         limit_train: int | None = None,
         limit_val: int | None = 4,
+        limit_test: int | None = None,
         test_split: str = "test",
         seed: int | None = None,
     ):
         super().__init__()
-        for name in ("particles_per_step", "queries", "seeds", "history", "limit_train", "limit_val"):
+        for name in ("particles_per_step", "queries", "seeds", "history", "limit_train", "limit_val", "limit_test"):
             if (value := locals()[name]) is not None and value < 1:
                 raise ValueError(f"data.{name} must be at least 1, got {value}")
         if not 0 < keep <= 1:
@@ -80,7 +82,8 @@ class ParticleData(LightningDataModule):
         self.sampling = Sampling(*samples, choices=tuple(choices), degree=degree, jitter=jitter)
         self.particles_per_step, self.symmetric, self.queries = particles_per_step, symmetric, queries
         self.keep, self.choice, self.seeds = keep, choice, seeds
-        self.limit_train, self.limit_val, self.test_split = limit_train, limit_val, test_split
+        self.limits = {"train": limit_train, "val": limit_val, "test": limit_test}
+        self.test_split = test_split
         self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
         #: What training batches hold: `windows` for steppers, `frames` for decoders, `sequences` for flow maps; fits say.
         self.serves: Literal["windows", "frames", "sequences"] = "windows"
@@ -102,7 +105,7 @@ class ParticleData(LightningDataModule):
         if not self.root.is_dir():
             raise FileNotFoundError(f"no folder {self.root}; make one with geoops data make particles {self.root}")
         found = sorted(p for p in folder.glob("*") if p.suffix.lower() in ENDINGS and not p.name.startswith("."))
-        return found[: {"train": self.limit_train, "val": self.limit_val}.get(split)]
+        return found[: self.limits[split]]
 
     def motions(self, split: str) -> list[Motion]:
         """Returns the motions of a split.
