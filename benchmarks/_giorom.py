@@ -192,7 +192,7 @@ def placed(decoder: Decoder, motion: Motion, some: Tensor, samples: Tensor) -> M
     body, parts = motion.material, []
     with torch.no_grad():
         for queries in torch.arange(len(body)).split(CHUNK):
-            state = decoder.begin(motion.x[0, some], motion.x[0, queries], body[some], body[queries])
+            state = decoder.begin(motion.x[0, some], motion.x[0, queries], body[some], body[queries], motion.bounds)
             parts.append(decoder.place(state, samples[1:])[0])
     return replace(motion, x=torch.cat([motion.x[:1], torch.cat(parts, 1)]))
 

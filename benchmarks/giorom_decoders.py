@@ -71,7 +71,7 @@ def measure(decoder: Decoder, motion: Motion, some: torch.Tensor, every: int) ->
     parts, starting, placing = [], 0.0, 0.0
     for queries in torch.arange(len(body)).split(CHUNK):
         begin = time.perf_counter()
-        state = decoder.begin(motion.x[0, some], motion.x[0, queries], body[some], body[queries])
+        state = decoder.begin(motion.x[0, some], motion.x[0, queries], body[some], body[queries], motion.bounds)
         starting += time.perf_counter() - begin
         begin, frames = time.perf_counter(), []
         for few in known.split(4):

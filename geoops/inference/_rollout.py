@@ -191,7 +191,8 @@ class _Dense:
         self.decoder = decoder
         with torch.no_grad():
             self.states = [
-                decoder.begin(motion.x[0, chosen], motion.x[0, some], body[chosen], body[some]) for some in wanted.split(CHUNK)
+                decoder.begin(motion.x[0, chosen], motion.x[0, some], body[chosen], body[some], motion.bounds)
+                for some in wanted.split(CHUNK)
             ]
 
     def place(self, x: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ class DecoderFit(ParticleFit):
         parts = []
         with torch.no_grad():
             for some in torch.arange(len(body), device=body.device).split(self._chunk):
-                state = decoder.begin(motion.x[0, chosen], motion.x[0, some], body[chosen], body[some])
+                state = decoder.begin(motion.x[0, chosen], motion.x[0, some], body[chosen], body[some], motion.bounds)
                 parts.append(decoder.place(state, motion.x[1:, chosen])[0])
         dense = as_motion(motion, torch.arange(len(body), device=body.device), 0, torch.cat(parts, 1))
         error = relative_displacement_error(dense, motion, seeds=1).nanmean()

@@ -150,7 +150,7 @@ class StepperFit(ParticleFit):
                     self.note(seed, {f"{name}_mse": math.inf, f"{name}_displacement": math.inf})
                     continue
                 with torch.no_grad():
-                    state = decoder.begin(motion.x[0, chosen], motion.x[0], some, body)
+                    state = decoder.begin(motion.x[0, chosen], motion.x[0], some, body, motion.bounds)
                     placed = decoder.place(state, samples.x)[0]
                 dense = as_motion(motion, torch.arange(len(motion.material), device=placed.device), 0, placed[1:])
                 mse, relative = motion_mse(dense, motion).mean(), relative_displacement_error(dense, motion).nanmean()

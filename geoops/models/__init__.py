@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ._crom import CROM as CROM
 from ._decoder import Decoder as Decoder
+from ._decoder import DecoderStart as DecoderStart
+from ._decoder import DecoderState as DecoderState
 from ._enf import ENF as ENF
 from ._enf import ENF2ENF as ENF2ENF
 from ._enf import field_enf as field_enf
 from ._enf import geometry_enf as geometry_enf
-from ._flow_map import Flow as Flow
 from ._flow_map import FlowMap as FlowMap
 from ._grid_splat import GridSplat as GridSplat
 from ._integral_kernel import IntegralKernel as IntegralKernel

@@ -1,24 +1,18 @@
 """A neural field of few numbers, which an encoder finds from the samples."""
 
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from geoops.geometry import BodyBox, mean_of_bodies
 from geoops.layers import mlp
 
-from ._decoder import Decoder
+from ._decoder import Decoder, DecoderStart
 
 
-@final
-@dataclass(frozen=True)
-class _Start:
-    samples: Float[Tensor, "samples dim"]
-    queries: Float[Tensor, "queries dim"]
-    bodies: tuple[Int[Tensor, " samples"], Int[Tensor, " queries"], int]
+class _Places(NamedTuple):
     size: Float[Tensor, " bodies"]
     at: Float[Tensor, "samples dim"]
     asked: Float[Tensor, "queries dim"]
@@ -55,32 +49,22 @@ class CROM(Decoder):
         self.code = mlp([hidden, hidden, hidden, rank], "gelu")
         self.field = mlp([dim + rank, hidden, hidden, hidden, dim], "gelu")
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> _Start:
+    def prepare(self, start: DecoderStart) -> _Places:
         """Returns the coordinates of samples and queries in their box."""
-        of_samples, of_queries, count = self.bodies(samples, queries, sample_body, query_body)
-        box = BodyBox.around(samples, of_samples, count)
-        at, asked = (2 * box.unit(x, b).clamp(-0.1, 1.1) - 1 for x, b in ((samples, of_samples), (queries, of_queries)))
-        return _Start(samples, queries, (of_samples, of_queries, count), box.size, at, asked)
+        box = BodyBox.around(start.samples, start.sample_body, start.bodies)
+        points = ((start.samples, start.sample_body), (start.queries, start.query_body))
+        at, asked = (2 * box.unit(x, body).clamp(-0.1, 1.1) - 1 for x, body in points)
+        return _Places(box.size, at, asked)
 
-    def place(
-        self, state: _Start, samples: Float[Tensor, "frames samples dim"]
-    ) -> tuple[Float[Tensor, "frames queries dim"], _Start]:
+    def move(self, start: DecoderStart, own: _Places, samples: Float[Tensor, "frames samples dim"]) -> tuple[Tensor, _Places]:
         """Returns positions of the queries in each frame."""
-        of_samples, of_queries, count = state.bodies
-        u = samples - state.samples
-        mean = mean_of_bodies(u, of_samples, count)
-        u = (u - mean[:, of_samples]) / state.size[of_samples, None]
-        moved = self._field(state, u) - self._field(state, torch.zeros_like(state.at)[None])
-        return state.queries + mean[:, of_queries] + state.size[of_queries, None] * moved, state
+        u = samples - start.samples
+        mean = mean_of_bodies(u, start.sample_body, start.bodies)
+        u = (u - mean[:, start.sample_body]) / own.size[start.sample_body, None]
+        moved = self._field(start, own, u) - self._field(start, own, torch.zeros_like(own.at)[None])
+        return start.queries + mean[:, start.query_body] + own.size[start.query_body, None] * moved, own
 
-    def _field(self, state: _Start, u: Tensor) -> Tensor:
-        of_samples, of_queries, count = state.bodies
-        each = self.each(torch.cat([state.at.expand_as(u), u], -1))
-        z = self.code(mean_of_bodies(each, of_samples, count))[:, of_queries]
-        return self.field(torch.cat([state.asked.expand(len(z), -1, -1), z], -1))
+    def _field(self, start: DecoderStart, own: _Places, u: Tensor) -> Tensor:
+        each = self.each(torch.cat([own.at.expand_as(u), u], -1))
+        z = self.code(mean_of_bodies(each, start.sample_body, start.bodies))[:, start.query_body]
+        return self.field(torch.cat([own.asked.expand(len(z), -1, -1), z], -1))

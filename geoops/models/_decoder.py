@@ -2,21 +2,65 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from geoops.geometry import BodyBox
+from geoops.layers import ModeFit
+
+
+@final
+@dataclass(frozen=True)
+class DecoderStart:
+    """Samples and queries at the start, checked.
+
+    Args:
+        samples: positions of the samples.
+        queries: positions of the queries.
+        sample_body: body of each sample, from 0 on.
+        query_body: body of each query, one that has samples.
+        bodies: number of bodies.
+        bounds: lowest and highest place on each axis, None without walls.
+    """
+
+    samples: Float[Tensor, "samples dim"]
+    queries: Float[Tensor, "queries dim"]
+    sample_body: Int[Tensor, " samples"]
+    query_body: Int[Tensor, " queries"]
+    bodies: int
+    bounds: Float[Tensor, "dim two"] | None
+
+    def within(self, x: Float[Tensor, "*shape dim"]) -> Float[Tensor, "*shape dim"]:
+        """Returns the nearest places within the walls."""
+        return x if self.bounds is None else torch.minimum(torch.maximum(x, self.bounds[:, 0]), self.bounds[:, 1])
+
+
+@final
+@dataclass(frozen=True)
+class DecoderState:
+    """What goes from one call of `Decoder.place` to the next.
+
+    Args:
+        start: samples and queries at the start.
+        own: what the decoder has of its own.
+    """
+
+    start: DecoderStart
+    own: Any
+
 
 class Decoder(nn.Module, ABC):
     """Places query points from the positions of samples.
 
-    A subclass is constructed as ``Net(dim, **options)`` and implements `begin` and `place`. Queries do not see each other: the
+    A subclass is constructed as ``Net(dim, **options)`` and implements `prepare` and `move`. Queries do not see each other: the
     place of a point is the same alone, in a chunk, or among a million others, and does not depend on the order of the samples.
     """
 
-    #: Whether `place` goes on from the frame before (flow maps), so that frames must come one after the other.
+    #: Whether `move` goes on from the frame before (flow maps), so that frames must come one after the other.
     sequential: bool = False
 
     def __init__(self, dim: int):
@@ -26,13 +70,27 @@ class Decoder(nn.Module, ABC):
         self.dim = dim
 
     @abstractmethod
+    def prepare(self, start: DecoderStart) -> Any:
+        """Returns what depends on the start alone, such as neighbours."""
+
+    @abstractmethod
+    def move(self, start: DecoderStart, own: Any, samples: Float[Tensor, "frames samples dim"]) -> tuple[Tensor, Any]:
+        """Returns positions of the queries in each frame, `(frames, queries, dim)`, and what to go on from.
+
+        Args:
+            start: samples and queries at the start.
+            own: from `prepare`, or from the frames before.
+            samples: positions of the samples in any frames, or in those that follow if the decoder is `sequential`.
+        """
+
     def begin(
         self,
         samples: Float[Tensor, "samples dim"],
         queries: Float[Tensor, "queries dim"],
         sample_body: Int[Tensor, " samples"] | None = None,
         query_body: Int[Tensor, " queries"] | None = None,
-    ) -> Any:
+        bounds: Float[Tensor, "dim two"] | None = None,
+    ) -> DecoderState:
         """Returns what depends on the start alone, such as neighbours.
 
         Args:
@@ -40,19 +98,25 @@ class Decoder(nn.Module, ABC):
             queries: positions of the query points at the same time.
             sample_body: number of the body (or material) of each sample; only samples of its own body place a query.
             query_body: likewise of each query; both or neither.
+            bounds: lowest and highest place on each axis, within which queries are kept, as `Motion.bounds` is.
 
         Raises:
             ValueError: there are fewer samples than d + 2, in all or of a body; a coordinate is not finite.
         """
+        start = DecoderStart(samples, queries, *self._bodies(samples, queries, sample_body, query_body), bounds)
+        return DecoderState(start, self.prepare(start))
 
-    @abstractmethod
-    def place(self, state: Any, samples: Float[Tensor, "frames samples dim"]) -> tuple[Float[Tensor, "frames queries dim"], Any]:
+    def place(
+        self, state: DecoderState, samples: Float[Tensor, "frames samples dim"]
+    ) -> tuple[Float[Tensor, "frames queries dim"], DecoderState]:
         """Returns positions of the queries in each frame, and the state to go on from.
 
         Args:
             state: from `begin`, or from the frames before.
             samples: positions of the samples in any frames, or in those that follow if the decoder is `sequential`.
         """
+        x, own = self.move(state.start, state.own, samples)
+        return state.start.within(x), replace(state, own=own)
 
     def fit(self, motions: Sequence[Float[Tensor, "frames particles dim"]]) -> None:
         """Sets what is not learned by gradients, such as modes and sizes, from training motions; most have nothing.
@@ -95,6 +159,7 @@ class Decoder(nn.Module, ABC):
         queries: Float[Tensor, "queries dim"],
         sample_body: Int[Tensor, " samples"] | None = None,
         query_body: Int[Tensor, " queries"] | None = None,
+        bounds: Float[Tensor, "dim two"] | None = None,
         chunk: int = 4096,
     ) -> Float[Tensor, "frames queries dim"]:
         """Returns positions of queries in all frames, of which the first is the start.
@@ -104,6 +169,7 @@ class Decoder(nn.Module, ABC):
             queries: positions of the queries at the start.
             sample_body: as in `begin`.
             query_body: as in `begin`.
+            bounds: as in `begin`.
             chunk: places computed at a time, queries times frames, which bounds the memory.
 
         Raises:
@@ -114,7 +180,7 @@ class Decoder(nn.Module, ABC):
         columns = []
         for i in range(0, max(len(queries), 1), chunk):
             some = slice(i, i + chunk)
-            state = self.begin(samples[0], queries[some], sample_body, None if query_body is None else query_body[some])
+            state = self.begin(samples[0], queries[some], sample_body, None if query_body is None else query_body[some], bounds)
             parts = []
             for frames in samples.split(max(1, chunk // max(1, len(queries[some])))):
                 placed, state = self.place(state, frames)
@@ -122,18 +188,14 @@ class Decoder(nn.Module, ABC):
             columns.append(torch.cat(parts))
         return torch.cat(columns, 1)
 
-    def bodies(
+    def _bodies(
         self,
         samples: Float[Tensor, "samples dim"],
         queries: Float[Tensor, "queries dim"],
         sample_body: Int[Tensor, " samples"] | None,
         query_body: Int[Tensor, " queries"] | None,
     ) -> tuple[Int[Tensor, " samples"], Int[Tensor, " queries"], int]:
-        """Returns the body of each sample and query, from 0 on, and how many there are; checks what `begin` is given.
-
-        Raises:
-            ValueError: as in `begin`.
-        """
+        """Returns the body of each sample and query, from 0 on, and how many there are; checks what `begin` is given."""
         name = type(self).__name__
         for what, points in (("samples", samples), ("queries", queries)):
             if points.ndim != 2 or points.shape[1] != self.dim:
@@ -163,3 +225,31 @@ class Decoder(nn.Module, ABC):
                 f"body {int(names[body])}; take more, or join it with another body"
             )
         return of_samples, of_queries, len(names)
+
+
+class _Modes(NamedTuple):
+    size: Float[Tensor, " bodies"]
+    fit: ModeFit
+    asked: Float[Tensor, "queries dim rank"]
+
+
+class ModalDecoder(Decoder):
+    r"""Displacements $u(X) / L = c + \sum_k z_k \Psi_k(X)$ in the box of each body at the start, whose longest side is L."""
+
+    ridge: float
+
+    @abstractmethod
+    def at(self, x: Float[Tensor, "points dim"]) -> Float[Tensor, "points dim rank"]:
+        """Returns the modes at places in the unit cube."""
+
+    def prepare(self, start: DecoderStart) -> _Modes:
+        """Returns the modes at the queries, and the least squares at the samples."""
+        box = BodyBox.around(start.samples, start.sample_body, start.bodies)
+        known, asked = (self.at(box.unit(x, b)) for x, b in ((start.samples, start.sample_body), (start.queries, start.query_body)))
+        return _Modes(box.size, ModeFit(known, start.sample_body, start.bodies, self.ridge), asked)
+
+    def move(self, start: DecoderStart, own: _Modes, samples: Float[Tensor, "frames samples dim"]) -> tuple[Tensor, _Modes]:
+        """Returns positions of the queries in each frame."""
+        z, c = own.fit.amounts((samples - start.samples) / own.size[start.sample_body, None])
+        u = c[:, start.query_body] + (own.asked @ z[:, start.query_body, :, None])[..., 0]
+        return start.queries + own.size[start.query_body, None] * u, own

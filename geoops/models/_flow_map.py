@@ -1,43 +1,28 @@
 """Points that flow with the samples around them: for fluids and sand, whose neighbours change."""
 
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from geoops.geometry import Nearest, Neighbourhood, nearest_samples, neighbourhood, spline_shape
 from geoops.layers import mlp
 
-from ._decoder import Decoder
+from ._decoder import Decoder, DecoderStart
 
 
-@final
-@dataclass(frozen=True)
-class Flow:
-    """Where points are and what they remember: the state of `FlowMap`.
-
-    Args:
-        queries: positions of the queries.
-        velocity: change of position in the last frame, None in the first.
-        samples: positions of the samples in the last frame.
-        sample_velocity: change of their positions in the last frame, None in the first.
-        bodies: body of each sample and query.
-        around: the samples around each query, None before the first frame.
-        spline: coefficients of the spline when neighbours were sought.
-        age: frames since then.
-    """
+class _Flow(NamedTuple):
+    """Where points are and what they remember; None is what is not known in the first frame."""
 
     queries: Float[Tensor, "queries dim"]
-    velocity: Float[Tensor, "queries dim"] | None
+    velocity: Float[Tensor, "queries dim"] | None  # change of position in the last frame
     samples: Float[Tensor, "samples dim"]
     sample_velocity: Float[Tensor, "samples dim"] | None
-    bodies: tuple[Int[Tensor, " samples"], Int[Tensor, " queries"]]
     around: Neighbourhood | None
-    spline: Float[Tensor, "queries k"] | None
-    age: int
+    spline: Float[Tensor, "queries k"] | None  # its coefficients when neighbours were sought
+    age: int  # frames since then
 
 
 @final
@@ -99,31 +84,24 @@ class FlowMap(Decoder):
         nn.init.zeros_(self.weight[-1].weight)
         nn.init.zeros_(self.weight[-1].bias)
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> Flow:
+    def prepare(self, start: DecoderStart) -> _Flow:
         """Returns the state before the first frame."""
-        of_samples, of_queries, _ = self.bodies(samples, queries, sample_body, query_body)
-        return Flow(queries, None, samples, None, (of_samples, of_queries), None, None, 0)
+        return _Flow(start.queries, None, start.samples, None, None, None, 0)
 
-    def place(self, state: Flow, samples: Float[Tensor, "frames samples dim"]) -> tuple[Float[Tensor, "frames queries dim"], Flow]:
+    def move(self, start: DecoderStart, own: _Flow, samples: Float[Tensor, "frames samples dim"]) -> tuple[Tensor, _Flow]:
         """Returns positions of the queries in the frames that follow."""
         placed = []
         for x in samples:
-            state = self._step(state, x)
-            placed.append(state.queries)
-        return torch.stack(placed) if placed else samples.new_empty(0, len(state.queries), self.dim), state
+            own = self._step(start, own, x)
+            placed.append(own.queries)
+        return torch.stack(placed) if placed else samples.new_empty(0, len(start.queries), self.dim), own
 
-    def _step(self, state: Flow, x: Tensor) -> Flow:
+    def _step(self, start: DecoderStart, state: _Flow, x: Tensor) -> _Flow:
         # Where points are decides on the weights, but is not what is learned from.
         at, queries = state.samples.detach(), state.queries.detach()
         around, spline, age = state.around, state.spline, state.age + 1
         if around is None or spline is None or age > self.every:
-            around = neighbourhood(at, queries, nearest_samples(at, queries, self.k, *state.bodies))
+            around = neighbourhood(at, queries, nearest_samples(at, queries, self.k, start.sample_body, start.query_body))
             spline, age = spline_shape(around), 1
         else:
             around = neighbourhood(at, queries, Nearest(around.index, around.there))
@@ -162,4 +140,5 @@ class FlowMap(Decoder):
         if self.flip and state.velocity is not None and state.sample_velocity is not None:
             change = velocity - at_queries(*split(state.sample_velocity))
             velocity = (1 - self.flip) * velocity + self.flip * (state.velocity + change)
-        return Flow(state.queries + velocity, velocity, x, v, state.bodies, around, spline, age)
+        moved = start.within(state.queries + velocity)
+        return _Flow(moved, moved - state.queries, x, v, around, spline, age)

@@ -1,9 +1,8 @@
 """The grid-splat decoder of GIOROM: displacements are spread on a lattice, read at queries, and corrected by a network."""
 
 import math
-from dataclasses import dataclass
 from itertools import product
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float, Int
@@ -13,17 +12,12 @@ from torch.nn.functional import gelu
 from geoops.geometry import BodyBox, combine, lattice_nodes, mean_of_bodies, nearest_samples
 from geoops.layers import mlp
 
-from ._decoder import Decoder
+from ._decoder import Decoder, DecoderStart
 
 _LEAST_DENSITY = 1e-5
 
 
-@final
-@dataclass(frozen=True)
-class _Start:
-    samples: Float[Tensor, "samples dim"]
-    queries: Float[Tensor, "queries dim"]
-    bodies: tuple[Int[Tensor, " samples"], Int[Tensor, " queries"], int]
+class _Lattices(NamedTuple):
     size: Float[Tensor, " bodies"]
     splat: tuple[Int[Tensor, "samples corners"], Float[Tensor, "samples corners"], int]
     read: tuple[Int[Tensor, "queries nodes"], Float[Tensor, "queries nodes"]]
@@ -94,15 +88,10 @@ class GridSplat(Decoder):
             nn.init.zeros_(self.net[-1].weight)
             nn.init.zeros_(self.net[-1].bias)
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> _Start:
+    def prepare(self, start: DecoderStart) -> _Lattices:
         """Returns nodes and weights of samples and queries."""
-        of_samples, of_queries, count = self.bodies(samples, queries, sample_body, query_body)
+        samples, queries, count = start.samples, start.queries, start.bodies
+        of_samples, of_queries = start.sample_body, start.query_body
         if self.authors:
             size = samples.new_full((count,), self.upper - self.lower)
             box = BodyBox(samples.new_full((count, self.dim), self.lower), size[:, None].expand(-1, self.dim), size)
@@ -125,25 +114,22 @@ class GridSplat(Decoder):
         fallback = (empty & (not self.authors)).to(share.dtype)[:, None]
         waves = math.pi * asked[..., None] * 2.0 ** torch.arange(3, dtype=asked.dtype, device=asked.device)
         code = torch.cat([waves.sin(), waves.cos()], -1).flatten(1)
-        bodies = (of_samples, of_queries, count)
-        return _Start(samples, queries, bodies, box.size, (where, weight, nodes), (read, share), (nearest, fallback), code)
+        return _Lattices(box.size, (where, weight, nodes), (read, share), (nearest, fallback), code)
 
-    def place(
-        self, state: _Start, samples: Float[Tensor, "frames samples dim"]
-    ) -> tuple[Float[Tensor, "frames queries dim"], _Start]:
+    def move(self, start: DecoderStart, own: _Lattices, samples: Float[Tensor, "frames samples dim"]) -> tuple[Tensor, _Lattices]:
         """Returns positions of the queries in each frame."""
-        of_samples, of_queries, count = state.bodies
-        u = samples - state.samples
+        of_samples, of_queries, count = start.sample_body, start.query_body, start.bodies
+        u = samples - start.samples
         mean = torch.zeros_like(u[:, :1]).expand(-1, count, -1) if self.authors else mean_of_bodies(u, of_samples, count)
-        u = (u - mean[:, of_samples]) / state.size[of_samples, None]
+        u = (u - mean[:, of_samples]) / own.size[of_samples, None]
         content = torch.cat([gelu(self.lift(u)), u], -1)
-        seen = combine(*state.read, self._splat(state.splat, content)) + combine(*state.fallback, content)
-        moved = seen[..., self.dim :] + self._corrected(seen, state.code)
+        seen = combine(*own.read, self._splat(own.splat, content)) + combine(*own.fallback, content)
+        moved = seen[..., self.dim :] + self._corrected(seen, own.code)
         if self.authors:
-            return self.lower + (self.upper - self.lower) * moved.clamp(0.001, 0.999), state
+            return self.lower + (self.upper - self.lower) * moved.clamp(0.001, 0.999), own
         still = torch.cat([gelu(self.lift.bias), torch.zeros_like(self.lift.bias)])
-        moved = moved - self._corrected(still.expand(1, len(state.queries), -1), state.code)
-        return state.queries + mean[:, of_queries] + state.size[of_queries, None] * moved, state
+        moved = moved - self._corrected(still.expand(1, len(start.queries), -1), own.code)
+        return start.queries + mean[:, of_queries] + own.size[of_queries, None] * moved, own
 
     def _corrected(self, seen: Tensor, code: Tensor) -> Tensor:
         return self.net(torch.cat([seen, code.expand(len(seen), -1, -1)], -1))

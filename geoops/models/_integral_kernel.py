@@ -1,8 +1,7 @@
 """The integral-transform decoder of GIOROM, as published and with a kernel that sees the query."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, final, get_args
+from typing import Literal, NamedTuple, final, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -12,16 +11,12 @@ from geoops import ops
 from geoops.geometry import nearest_samples
 from geoops.layers import mlp
 
-from ._decoder import Decoder
+from ._decoder import Decoder, DecoderStart
 
 Coordinates = Literal["source", "relative"]
 
 
-@final
-@dataclass(frozen=True)
-class _Start:
-    samples: Float[Tensor, "samples dim"]
-    queries: Float[Tensor, "queries dim"]
+class _Pairs(NamedTuple):
     query: Int[Tensor, " pairs"]
     sample: Int[Tensor, " pairs"]
     share: Float[Tensor, " pairs"]
@@ -66,15 +61,9 @@ class IntegralKernel(Decoder):
         self.radius, self.coords = radius, coords
         self.kernel = mlp([2 * dim, *widths, dim], "tanh")
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> _Start:
+    def prepare(self, start: DecoderStart) -> _Pairs:
         """Returns the samples around each query."""
-        of_samples, of_queries, _ = self.bodies(samples, queries, sample_body, query_body)
+        samples, queries, of_samples, of_queries = start.samples, start.queries, start.sample_body, start.query_body
         by_body, asked = of_samples.argsort(stable=True), of_queries.argsort(stable=True)
         bodies = (of_samples[by_body], of_queries[asked])
         query, sample = ops.radius(samples[by_body], queries[asked], self.radius, *bodies)
@@ -87,22 +76,20 @@ class IntegralKernel(Decoder):
         still = torch.zeros_like(queries)
         if self.coords == "relative":
             still = self._kernels(queries, share, query, (samples[sample] - queries[query])[None])[0]
-        return _Start(samples, queries, query, sample, share, still)
+        return _Pairs(query, sample, share, still)
 
-    def place(
-        self, state: _Start, samples: Float[Tensor, "frames samples dim"]
-    ) -> tuple[Float[Tensor, "frames queries dim"], _Start]:
+    def move(self, start: DecoderStart, own: _Pairs, samples: Float[Tensor, "frames samples dim"]) -> tuple[Tensor, _Pairs]:
         """Returns positions of the queries in each frame."""
-        source, queries = state.sample, len(state.queries)
+        source, queries = own.sample, len(start.queries)
         if self.coords == "source":
-            value = self.kernel(torch.cat([state.samples.expand(len(samples), -1, -1), samples], -1))
-            return _sum(value, state.share, source, state.query, queries), state
-        u = samples - state.samples
-        mean = _sum(u, state.share, source, state.query, queries)
-        offset = state.samples[source] - state.queries[state.query]
-        change = u[:, source] - mean[:, state.query]
-        value = self._kernels(state.queries, state.share, state.query, offset.expand_as(change), change)
-        return state.queries + mean + value - state.still, state
+            value = self.kernel(torch.cat([start.samples.expand(len(samples), -1, -1), samples], -1))
+            return _sum(value, own.share, source, own.query, queries), own
+        u = samples - start.samples
+        mean = _sum(u, own.share, source, own.query, queries)
+        offset = start.samples[source] - start.queries[own.query]
+        change = u[:, source] - mean[:, own.query]
+        value = self._kernels(start.queries, own.share, own.query, offset.expand_as(change), change)
+        return start.queries + mean + value - own.still, own
 
     def _kernels(self, queries: Tensor, share: Tensor, query: Tensor, offset: Tensor, change: Tensor | None = None) -> Tensor:
         """Returns the means of the kernels of pairs, which see the query."""

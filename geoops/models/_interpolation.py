@@ -1,23 +1,19 @@
 """Decoders without parameters: each displacement is a fixed combination of those of samples nearby."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from geoops.geometry import Nearest as Near
 from geoops.geometry import combine, nearest_samples, neighbourhood, spline_shape
 
-from ._decoder import Decoder
+from ._decoder import Decoder, DecoderStart
 
 
-@final
-@dataclass(frozen=True)
-class _Start:
-    samples: Float[Tensor, "samples dim"]
-    queries: Float[Tensor, "queries dim"]
+class _Shape(NamedTuple):
     index: Int[Tensor, "queries k"]
     shape: Float[Tensor, "queries k"]
 
@@ -30,31 +26,16 @@ class _Interpolation(Decoder):
         self.k = k
 
     @abstractmethod
-    def coefficients(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"],
-        query_body: Int[Tensor, " queries"],
-    ) -> tuple[Int[Tensor, "queries k"], Float[Tensor, "queries k"]]:
+    def prepare(self, start: DecoderStart) -> _Shape:
         """Returns samples of each query and their coefficients."""
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> _Start:
-        """Returns the coefficients."""
-        of_samples, of_queries, _ = self.bodies(samples, queries, sample_body, query_body)
-        return _Start(samples, queries, *self.coefficients(samples, queries, of_samples, of_queries))
-
-    def place(
-        self, state: _Start, samples: Float[Tensor, "frames samples dim"]
-    ) -> tuple[Float[Tensor, "frames queries dim"], _Start]:
+    def move(self, start: DecoderStart, own: _Shape, samples: Float[Tensor, "frames samples dim"]) -> tuple[Tensor, _Shape]:
         """Returns positions of the queries in each frame."""
-        return state.queries + combine(state.index, state.shape, samples - state.samples), state
+        return start.queries + combine(own.index, own.shape, samples - start.samples), own
+
+    def near(self, start: DecoderStart) -> Near:
+        """Returns the nearest samples of each query."""
+        return nearest_samples(start.samples, start.queries, self.k, start.sample_body, start.query_body)
 
 
 @final
@@ -71,10 +52,10 @@ class Nearest(_Interpolation):
     def __init__(self, dim: int):
         super().__init__(dim, 1)
 
-    def coefficients(self, samples, queries, sample_body, query_body) -> tuple[Tensor, Tensor]:
+    def prepare(self, start: DecoderStart) -> _Shape:
         """Returns the nearest sample, and 1."""
-        index = nearest_samples(samples, queries, 1, sample_body, query_body).index
-        return index, torch.ones_like(index, dtype=samples.dtype)
+        index = self.near(start).index
+        return _Shape(index, torch.ones_like(index, dtype=start.samples.dtype))
 
 
 @final
@@ -96,15 +77,15 @@ class InverseDistance(_Interpolation):
             raise ValueError(f"InverseDistance: expected k >= 1 and power > 0, got k = {self.k} and power = {power}")
         self.power = power
 
-    def coefficients(self, samples, queries, sample_body, query_body) -> tuple[Tensor, Tensor]:
+    def prepare(self, start: DecoderStart) -> _Shape:
         """Returns samples nearby and their weights."""
-        nearest = nearest_samples(samples, queries, self.k, sample_body, query_body)
-        distance = (samples[nearest.index] - queries[:, None]).norm(dim=-1)
+        nearest = self.near(start)
+        distance = (start.samples[nearest.index] - start.queries[:, None]).norm(dim=-1)
         # Relative to the nearest, so that nothing is divided by 0 on a sample, which then has all the weight.
         tiny = torch.finfo(distance.dtype).tiny ** 0.5
         first = distance[:, :1]
         weight = ((first + tiny) / (distance + tiny)) ** self.power * nearest.there
-        return nearest.index, weight / weight.sum(1, keepdim=True)
+        return _Shape(nearest.index, weight / weight.sum(1, keepdim=True))
 
 
 @final
@@ -128,10 +109,10 @@ class MovingLeastSquares(_Interpolation):
         if self.k < dim + 3:
             raise ValueError(f"MovingLeastSquares: expected k >= {dim + 3} in {dim}D, got {self.k}")
 
-    def coefficients(self, samples, queries, sample_body, query_body) -> tuple[Tensor, Tensor]:
+    def prepare(self, start: DecoderStart) -> _Shape:
         """Returns samples nearby and the coefficients of the fit."""
-        around = neighbourhood(samples, queries, nearest_samples(samples, queries, self.k, sample_body, query_body))
-        return around.index, around.shape
+        around = neighbourhood(start.samples, start.queries, self.near(start))
+        return _Shape(around.index, around.shape)
 
 
 @final
@@ -153,7 +134,7 @@ class LocalSpline(_Interpolation):
         if self.k < dim + 3:
             raise ValueError(f"LocalSpline: expected k >= {dim + 3} in {dim}D, got {self.k}")
 
-    def coefficients(self, samples, queries, sample_body, query_body) -> tuple[Tensor, Tensor]:
+    def prepare(self, start: DecoderStart) -> _Shape:
         """Returns samples nearby and the coefficients of the spline."""
-        around = neighbourhood(samples, queries, nearest_samples(samples, queries, self.k, sample_body, query_body))
-        return around.index, spline_shape(around)
+        around = neighbourhood(start.samples, start.queries, self.near(start))
+        return _Shape(around.index, spline_shape(around))

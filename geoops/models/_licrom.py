@@ -1,30 +1,17 @@
 """Linear modes that are neural fields, with amounts found from samples by least squares."""
 
-from dataclasses import dataclass
 from typing import final
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from geoops.geometry import BodyBox
-from geoops.layers import ModeFit, mlp
+from geoops.layers import mlp
 
-from ._decoder import Decoder
-
-
-@final
-@dataclass(frozen=True)
-class _Start:
-    samples: Float[Tensor, "samples dim"]
-    queries: Float[Tensor, "queries dim"]
-    bodies: tuple[Int[Tensor, " samples"], Int[Tensor, " queries"]]
-    size: Float[Tensor, " bodies"]
-    fit: ModeFit
-    modes: Float[Tensor, "queries dim rank"]
+from ._decoder import ModalDecoder
 
 
 @final
-class LiCROM(Decoder):
+class LiCROM(ModalDecoder):
     r"""Places queries by learned modes that fit the displacements of the samples best.
 
     $$\frac{u(X)}{L} = c + \sum_{k=1}^{r} z_k\,W_k(\xi), \qquad W = \mathrm{MLP}(\xi), \quad \xi \in [-1, 1]^d$$
@@ -51,28 +38,7 @@ class LiCROM(Decoder):
         self.rank, self.ridge = rank, ridge
         self.field = mlp([dim, hidden, hidden, hidden, dim * rank], "gelu")
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> _Start:
-        """Returns the modes at samples and queries."""
-        of_samples, of_queries, count = self.bodies(samples, queries, sample_body, query_body)
-        box = BodyBox.around(samples, of_samples, count)
-        at, asked = self._modes(box.unit(samples, of_samples)), self._modes(box.unit(queries, of_queries))
-        return _Start(samples, queries, (of_samples, of_queries), box.size, ModeFit(at, of_samples, count, self.ridge), asked)
-
-    def place(
-        self, state: _Start, samples: Float[Tensor, "frames samples dim"]
-    ) -> tuple[Float[Tensor, "frames queries dim"], _Start]:
-        """Returns positions of the queries in each frame."""
-        of_samples, of_queries = state.bodies
-        z, c = state.fit.amounts((samples - state.samples) / state.size[of_samples, None])
-        u = c[:, of_queries] + (state.modes @ z[:, of_queries, :, None])[..., 0]
-        return state.queries + state.size[of_queries, None] * u, state
-
-    def _modes(self, x: Tensor) -> Tensor:
+    def at(self, x: Float[Tensor, "points dim"]) -> Float[Tensor, "points dim rank"]:
+        """Returns the modes at places in the unit cube."""
         # Beyond the box a network says nothing of use, and queries are at most a little outside that of the samples.
         return self.field(2 * x.clamp(-0.1, 1.1) - 1).unflatten(1, (self.dim, self.rank))

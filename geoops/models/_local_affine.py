@@ -1,10 +1,9 @@
 """Local affine fits of the motion of samples, with learned weights and a learned remainder."""
 
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
@@ -12,14 +11,10 @@ from geoops import ops
 from geoops.geometry import Neighbourhood, nearest_samples, neighbourhood, spline_shape
 from geoops.layers import mlp
 
-from ._decoder import Decoder
+from ._decoder import Decoder, DecoderStart
 
 
-@final
-@dataclass(frozen=True)
-class _Start:
-    samples: Float[Tensor, "samples dim"]
-    queries: Float[Tensor, "queries dim"]
+class _Around(NamedTuple):
     around: Neighbourhood
     centred: Float[Tensor, "queries k dim"]
     spline: Float[Tensor, "queries k"]
@@ -71,30 +66,22 @@ class LocalAffine(Decoder):
             nn.init.zeros_(self.remainder[-1].weight)
             nn.init.zeros_(self.remainder[-1].bias)
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> _Start:
+    def prepare(self, start: DecoderStart) -> _Around:
         """Returns the neighbourhoods at the start."""
-        of_samples, of_queries, _ = self.bodies(samples, queries, sample_body, query_body)
-        around = neighbourhood(samples, queries, nearest_samples(samples, queries, self.k, of_samples, of_queries))
-        return _Start(samples, queries, around, around.centred, spline_shape(around))
+        samples, queries = start.samples, start.queries
+        around = neighbourhood(samples, queries, nearest_samples(samples, queries, self.k, start.sample_body, start.query_body))
+        return _Around(around, around.centred, spline_shape(around))
 
-    def place(
-        self, state: _Start, samples: Float[Tensor, "frames samples dim"]
-    ) -> tuple[Float[Tensor, "frames queries dim"], _Start]:
+    def move(self, start: DecoderStart, own: _Around, samples: Float[Tensor, "frames samples dim"]) -> tuple[Tensor, _Around]:
         """Returns positions of the queries in each frame."""
-        around, h, b = state.around, state.around.radius[:, None], state.around.weight[:, None]
+        around, h, b = own.around, own.around.radius[:, None], own.around.weight[:, None]
         index = around.index
-        u = (samples - state.samples).index_select(1, index.reshape(-1)).view(len(samples), *index.shape, self.dim)
+        u = (samples - start.samples).index_select(1, index.reshape(-1)).view(len(samples), *index.shape, self.dim)
         mean = b @ u
         u = u - mean
         G = u.mT @ around.slope
-        rest = u - state.centred @ G.mT
-        shift = state.centred[:, 0] - around.offset[:, 0]  # from the mean of the samples to the query
+        rest = u - own.centred @ G.mT
+        shift = own.centred[:, 0] - around.offset[:, 0]  # from the mean of the samples to the query
         affine = mean[:, :, 0] + (G @ shift[..., None])[..., 0]
 
         # The root has no derivative at 0; the 1e-6 is taken away at the end, so that affine motion has no remainder.
@@ -104,10 +91,10 @@ class LocalAffine(Decoder):
         pairs = silu(self.pair(torch.cat([(around.offset / h[..., None]).expand_as(turned), turned], -1)))
         w = around.weight * softplus(self.weight(pairs)[..., 0])
         w = w / w.sum(-1, keepdim=True)
-        moved = state.queries + affine + (w[:, :, None] @ rest)[:, :, 0]
+        moved = start.queries + affine + (w[:, :, None] @ rest)[:, :, 0]
         if self.remainder is None:
-            return moved, state
+            return moved, own
         seen = torch.cat([(b @ pairs)[:, :, 0], s.log1p()], -1)
         amount, learned = self.remainder(seen).split([1, self.dim], -1)
-        bent = (state.spline[:, None] @ rest)[:, :, 0]
-        return moved + amount * bent + h * (s - 1e-6) * (R @ learned[..., None])[..., 0], state
+        bent = (own.spline[:, None] @ rest)[:, :, 0]
+        return moved + amount * bent + h * (s - 1e-6) * (R @ learned[..., None])[..., 0], own

@@ -1,32 +1,19 @@
 """Proper orthogonal decomposition of displacements, with amounts found from samples ("gappy")."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from geoops.geometry import BodyBox, combine, lattice_nodes, lattice_points, mean_of_bodies, nearest_samples, neighbourhood
-from geoops.layers import ModeFit
 
-from ._decoder import Decoder
-
-
-@final
-@dataclass(frozen=True)
-class _Start:
-    samples: Float[Tensor, "samples dim"]
-    queries: Float[Tensor, "queries dim"]
-    bodies: tuple[Int[Tensor, " samples"], Int[Tensor, " queries"]]
-    size: Float[Tensor, " bodies"]
-    fit: ModeFit
-    modes: Float[Tensor, "queries dim rank"]
+from ._decoder import ModalDecoder
 
 
 @final
-class POD(Decoder):
+class POD(ModalDecoder):
     r"""Places queries by the modes of the training motions that fit the displacements of the samples best.
 
     $$\frac{u(X)}{L} = c + \sum_{k=1}^{r} z_k\,\Psi_k\Big(\frac{X - X_\mathrm{low}}{X_\mathrm{high} - X_\mathrm{low}}\Big)$$
@@ -80,7 +67,7 @@ class POD(Decoder):
             some = torch.linspace(0, len(x) - 1, min(self.snapshots, len(x))).round().long()
             rest, u = x[0].double(), (x[some] - x[0]).double()
             nodes = lattice_points(self.dim, self.resolution).to(x.device)
-            body, node_body, _ = self.bodies(rest, nodes, None, None)
+            body, node_body, _ = self._bodies(rest, nodes, None, None)
             box = BodyBox.around(rest, body, 1)
             u = (u - mean_of_bodies(u, body, 1)) / box.size
             places = box.low + nodes * box.length
@@ -97,31 +84,13 @@ class POD(Decoder):
         self.modes[..., : modes.shape[1]] = modes.unflatten(0, (-1, self.dim)).to(self.modes)
         self.fitted.fill_(True)
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> _Start:
-        """Returns the modes at samples and queries."""
+    def at(self, x: Float[Tensor, "points dim"]) -> Float[Tensor, "points dim rank"]:
+        """Returns the modes at places in the unit cube.
+
+        Raises:
+            ValueError: there are none.
+        """
         if not self.fitted:
             raise ValueError("POD: there are no modes yet; call fit with training motions first, or load weights")
-        of_samples, of_queries, count = self.bodies(samples, queries, sample_body, query_body)
-        box = BodyBox.around(samples, of_samples, count)
-        at, asked = self._read(box.unit(samples, of_samples)), self._read(box.unit(queries, of_queries))
-        fit = ModeFit(at, of_samples, count, self.ridge)
-        return _Start(samples, queries, (of_samples, of_queries), box.size, fit, asked)
-
-    def place(
-        self, state: _Start, samples: Float[Tensor, "frames samples dim"]
-    ) -> tuple[Float[Tensor, "frames queries dim"], _Start]:
-        """Returns positions of the queries in each frame."""
-        of_samples, of_queries = state.bodies
-        z, c = state.fit.amounts((samples - state.samples) / state.size[of_samples, None])
-        u = c[:, of_queries] + (state.modes @ z[:, of_queries, :, None])[..., 0]
-        return state.queries + state.size[of_queries, None] * u, state
-
-    def _read(self, x: Tensor) -> Tensor:
         index, weight = lattice_nodes(x, self.resolution)
         return combine(index, weight, self.modes.flatten(1)[None])[0].unflatten(1, (self.dim, self.rank))

@@ -1,33 +1,25 @@
 """The smoothest displacement that interpolates all samples of a body."""
 
-from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ._decoder import Decoder
+from ._decoder import Decoder, DecoderStart
 
 #: Added to the diagonal in normalised coordinates, so that coincident and collinear samples have a solution.
 _RIDGE = 1e-10
 
 
-@final
-@dataclass(frozen=True)
-class _Body:
+class _Body(NamedTuple):
     samples: Int[Tensor, " some"]
     queries: Int[Tensor, " others"]
     factors: tuple[Tensor, Tensor]
     rows: Float[Tensor, "others unknowns"]
 
 
-@final
-@dataclass(frozen=True)
-class _Start:
-    samples: Float[Tensor, "samples dim"]
-    queries: Float[Tensor, "queries dim"]
-    bodies: list[_Body]
+_Bodies = list[_Body]
 
 
 @final
@@ -49,18 +41,11 @@ class ThinPlate(Decoder):
     Source: Duchon 1977, "Splines minimizing rotation-invariant semi-norms in Sobolev spaces".
     """
 
-    def begin(
-        self,
-        samples: Float[Tensor, "samples dim"],
-        queries: Float[Tensor, "queries dim"],
-        sample_body: Int[Tensor, " samples"] | None = None,
-        query_body: Int[Tensor, " queries"] | None = None,
-    ) -> _Start:
+    def prepare(self, start: DecoderStart) -> _Bodies:
         """Returns the factorised equations of each body."""
-        of_samples, of_queries, count = self.bodies(samples, queries, sample_body, query_body)
-        bodies = []
-        for body in range(count):
-            mine, asked = (of_samples == body).nonzero()[:, 0], (of_queries == body).nonzero()[:, 0]
+        samples, queries, bodies = start.samples, start.queries, []
+        for body in range(start.bodies):
+            mine, asked = (start.sample_body == body).nonzero()[:, 0], (start.query_body == body).nonzero()[:, 0]
             if not len(asked):
                 continue
             X, Y = samples[mine].double(), queries[asked].double()
@@ -73,20 +58,20 @@ class ThinPlate(Decoder):
             A.diagonal()[: len(X)] += _RIDGE
             rows = torch.cat([self._kernel(Y, X), self._affine(Y)], 1)
             bodies.append(_Body(mine, asked, torch.linalg.lu_factor(A), rows))
-        return _Start(samples, queries, bodies)
+        return bodies
 
-    def place(
-        self, state: _Start, samples: Float[Tensor, "frames samples dim"]
-    ) -> tuple[Float[Tensor, "frames queries dim"], _Start]:
+    def move(
+        self, start: DecoderStart, own: list[_Body], samples: Float[Tensor, "frames samples dim"]
+    ) -> tuple[Tensor, list[_Body]]:
         """Returns positions of the queries in each frame."""
-        moved = state.queries.expand(len(samples), -1, -1)
-        for body in state.bodies:
-            u = (samples - state.samples)[:, body.samples].double()
+        moved = start.queries.expand(len(samples), -1, -1)
+        for body in own:
+            u = (samples - start.samples)[:, body.samples].double()
             known = torch.cat([u, u.new_zeros(len(u), self.dim + 1, self.dim)], 1)
             known = known.transpose(0, 1).flatten(1)
             placed = (body.rows @ torch.linalg.lu_solve(*body.factors, known)).unflatten(1, (len(u), self.dim))
             moved = moved.index_add(1, body.queries, placed.transpose(0, 1).to(samples.dtype))
-        return moved, state
+        return moved, own
 
     def _kernel(self, x: Tensor, y: Tensor) -> Tensor:
         r = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")

@@ -130,6 +130,18 @@ class DecoderSuite:
             placed = self.run(decoder, moved, queries)
             assert largest(placed[2], queries + way) <= self.atol
 
+    def test_walls(self):
+        """Keeps queries within bounds, and leaves alone those that are within them anyway."""
+        for dim in self.dims:
+            decoder, (samples, queries) = self.ready(dim), self.bodies(dim)
+            bounds = torch.tensor([[0.2, 0.9]]).repeat(dim, 1)
+            with torch.no_grad():
+                placed = decoder(samples, queries, bounds=bounds)
+                assert placed.amin() >= bounds[0, 0]
+                assert placed.amax() <= bounds[0, 1]
+                far = decoder(samples, queries, bounds=torch.tensor([[-9.0, 9.0]]).repeat(dim, 1))
+            assert torch.equal(far, self.run(decoder, samples, queries))
+
     def test_bodies_do_not_mix(self):
         """Sees only samples of the own body, in whatever order they come, and as if it were alone."""
         for dim in self.dims:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from geoops.models import MovingLeastSquares, Nearest
+from geoops.models import Decoder, Nearest
 
 
 @torch.no_grad()
@@ -16,15 +16,15 @@ def test_loss_is_relative_to_the_way():
 def test_chunks_of_queries_and_frames_bound_the_memory():
     X, queries, seen = torch.rand(60, 2), torch.rand(40, 2), []
 
-    class Counting(MovingLeastSquares.__base__):
-        def coefficients(self, samples, queries, sample_body, query_body):
-            return torch.zeros(len(queries), 1, dtype=torch.int64), torch.ones(len(queries), 1)
+    class Counting(Decoder):
+        def prepare(self, start):
+            return None
 
-        def place(self, state, samples):
-            seen.append(len(samples) * len(state.queries))
-            return super().place(state, samples)
+        def move(self, start, own, samples):
+            seen.append(len(samples) * len(start.queries))
+            return start.queries.expand(len(samples), -1, -1), own
 
-    Counting(2, 1)(X.expand(30, -1, -1), queries, chunk=100)
+    Counting(2)(X.expand(30, -1, -1), queries, chunk=100)
     assert max(seen) <= 100
     assert sum(seen) == 30 * 40
     with pytest.raises(ValueError, match="chunk >= 1, got 0"):
