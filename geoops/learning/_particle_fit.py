@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,63 +11,30 @@ from torch.optim import Optimizer
 
 from geoops.physics import Motion
 
-from ._budget import BudgetFit
-from ._ema import Average
-from ._network_options import build, plain_options
+from ._network_fit import NetworkFit
+from ._network_options import build
 from ._optimizers import build_optimizer
 from ._particle_bundle import export_particles
 from ._schedule import warmup_cosine
 
-CHECKPOINT_FORMAT = 1
 
-
-class ParticleFit(BudgetFit):
+class ParticleFit(NetworkFit):
     """Trains a network for particles; batches come from the trainer's `ParticleData`.
-
-    The budget is `max_steps` of the trainer, or `max_time` where that alone is given. With `max_steps` a run is a function of
-    seed and data, and a resumed run ends with the same bits. Evaluation and export use the averaged weights.
 
     Args:
         network: builds the network from what the data fixes.
         base: class that it must have.
-        optimizer: `adamw`, or `muon` for hidden matrices with AdamW for the rest.
-        lr: highest learning rate.
-        weight_decay: of matrices; biases and norms have none.
-        betas: of AdamW.
-        warmup: share of the budget in which the learning rate rises.
-        final_lr: share of `lr` that the cosine ends with.
-        ema: decay of the averaged weights; 0 for none.
+        options: of `NetworkFit`.
     """
-
-    network: Any
 
     def __init__(
         self,
         network: Callable[[Any], nn.Module],
         base: type[nn.Module],
-        *,
-        optimizer: Literal["adamw", "muon"],
-        lr: float,
-        weight_decay: float,
-        betas: tuple[float, float],
-        warmup: float,
-        final_lr: float,
-        ema: float,
+        **options: Any,
     ):
-        super().__init__()
-        if not lr > 0:
-            raise ValueError(f"lr must be positive, got {lr}")
-        if not 0 <= warmup < 1:
-            raise ValueError(f"warmup is a share of the budget in [0, 1), got {warmup}")
-        if optimizer not in ("adamw", "muon"):
-            raise ValueError(f"optimizer must be 'adamw' or 'muon', got {optimizer!r}")
-        self._optimizer: Literal["adamw", "muon"] = optimizer
+        super().__init__(**options)
         self._factory, self._base = network, base
-        self._lr, self._weight_decay, self._betas = lr, weight_decay, (betas[0], betas[1])
-        self._warmup, self._final_lr = warmup, final_lr
-        self.network = None
-        self.options: dict[str, Any] = {}
-        self.average = Average(ema)
 
     # Building
 
@@ -99,10 +66,6 @@ class ParticleFit(BudgetFit):
 
     def begin(self) -> None:
         """Called once with a new network, for statistics of the training data."""
-
-    def adopt(self, network: nn.Module, options: dict[str, Any]) -> None:
-        """Takes a network that was built already."""
-        self.network, self.options = network, plain_options(network, options)
 
     def configure_optimizers(self) -> Optimizer:
         """Builds the optimiser."""
@@ -155,38 +118,19 @@ class ParticleFit(BudgetFit):
 
     # Evaluation
 
-    def on_validation_epoch_start(self) -> None:
-        """Takes the averaged weights."""
-        self._begin_evaluation()
-
-    def on_test_epoch_start(self) -> None:
-        """Takes the averaged weights."""
-        self._begin_evaluation()
-
-    def on_validation_epoch_end(self) -> None:
-        """Reports, and takes the training weights again."""
-        self._end_evaluation()
-        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            row = {
-                "step": self.trainer.global_step,
-                "elapsed": round(self.elapsed, 3),
-                "progress": self.progress,
-                "train_loss": self._mean_loss(),
-            }
-            self.history.append({**row, **self.metrics})
-
-    def on_test_epoch_end(self) -> None:
-        """Reports, and takes the training weights again."""
-        self._end_evaluation()
-
-    def _begin_evaluation(self) -> None:
+    def begin_evaluation(self) -> None:
+        """Forgets the errors of the last evaluation."""
         self.network.eval()
-        self.average.swap(self.network, averaged=True)
         self._errors: dict[str, dict[int, list[float]]] = {}
 
-    def _end_evaluation(self) -> None:
-        self.average.swap(self.network, averaged=False)
-        self.metrics = self.summary()
+    def end_evaluation(self, prefix: str) -> None:
+        """Takes means of what was noted, and the means over motions of the best and the worst choice of samples."""
+        self.metrics = {}
+        for name, by_sample in self._errors.items():
+            means = [sum(v) / len(v) for v in by_sample.values()]
+            self.metrics[f"{prefix}/{name}"] = sum(means) / len(means)
+            if len(means) > 1:
+                self.metrics |= {f"{prefix}/{name}_low": min(means), f"{prefix}/{name}_high": max(means)}
         self.log_dict(self.metrics, sync_dist=self.trainer.world_size > 1, batch_size=1)
 
     def motion(self, split: str, number: int) -> Motion:
@@ -197,17 +141,6 @@ class ParticleFit(BudgetFit):
         """Keeps errors of one motion with one choice of its samples."""
         for name, value in errors.items():
             self._errors.setdefault(name, {}).setdefault(sample, []).append(float(value))
-
-    def summary(self) -> dict[str, float]:
-        """Returns means of what was noted, and the means over motions of the best and the worst choice of samples."""
-        prefix = "val" if self.trainer.state.fn in ("fit", "validate") else "test"
-        out = {}
-        for name, by_sample in self._errors.items():
-            means = [sum(v) / len(v) for v in by_sample.values()]
-            out[f"{prefix}/{name}"] = sum(means) / len(means)
-            if len(means) > 1:
-                out |= {f"{prefix}/{name}_low": min(means), f"{prefix}/{name}_high": max(means)}
-        return out
 
     # Files
 
@@ -223,39 +156,7 @@ class ParticleFit(BudgetFit):
             results=results,
         )
 
-    def averaged_weights(self) -> dict[str, Tensor]:
-        """Returns the weights that evaluation and export use."""
-        self.average.swap(self.network, averaged=False)
-        return {name: p.detach() for name, p in self.network.named_parameters()} | self.average.weights
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what resuming and evaluating need, in plain types."""
-        checkpoint["geoops"] = {
-            "format": CHECKPOINT_FORMAT,
-            "network": type(self.network).__name__,
-            "options": self.options,
-            "data": self.data_facts(),
-            "average": self.average.state_dict(),
-            "elapsed": self.elapsed,
-            "history": self.history,
-            "loss": [float(self._loss_sum), self._loss_count],
-        }
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores; the state of optimisers and loops is Lightning's.
-
-        Raises:
-            ValueError: a checkpoint of another program, version or network.
-        """
-        state = checkpoint.get("geoops")
-        if state is None or state.get("format") != CHECKPOINT_FORMAT or "average" not in state or "data" not in state:
-            raise ValueError("the checkpoint is not of the training of a stepper or decoder by this geoops: train again")
-        for key, value in {"network": type(self.network).__name__, "options": self.options}.items():
-            if state[key] != value:
-                raise ValueError(
-                    f"the checkpoint is of another model: its {key} is {state[key]}, this run has {value}; "
-                    "use the recipe it was trained with"
-                )
-        self.average.load_state_dict(state["average"])
-        self._elapsed, self.history = float(state["elapsed"]), list(state["history"])
-        self._loss_sum, self._loss_count = torch.tensor(state["loss"][0], dtype=torch.double), int(state["loss"][1])
+        """Adds how motions are sampled."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["geoops"]["data"] = self.data_facts()

@@ -14,21 +14,18 @@ from geoops.data import FieldBatch, Normalizer
 from geoops.geometry import Sizes
 from geoops.models import Network
 
-from ._budget import BudgetFit
 from ._bundle import export_bundle, read_bundle
-from ._ema import Average
 from ._evaluate import Evaluation
 from ._losses import FieldScale, mse, rel_l2
 from ._metrics import MetricRegion
-from ._network_options import build, plain_options
+from ._network_fit import NetworkFit
+from ._network_options import build
 from ._optimizers import build_optimizer
 from ._schedule import stage_at, stage_ends, warmup_cosine
 
-CHECKPOINT_FORMAT = 1
-
 
 @final
-class Surrogate(BudgetFit):
+class Surrogate(NetworkFit):
     """Trains and evaluates a network; sizes, normaliser and batches come from the trainer's `MeshData`.
 
     The budget is `max_steps` of the trainer, or `max_time` where that alone is given: the learning rate and the stages
@@ -74,26 +71,21 @@ class Surrogate(BudgetFit):
         regions: list[MetricRegion] | None = None,
         decode_chunk: int = 65536,
     ):
-        super().__init__()
+        super().__init__(
+            optimizer=optimizer,
+            lr=lr,
+            weight_decay=weight_decay,
+            betas=betas,
+            warmup=warmup,
+            final_lr=final_lr,
+            ema=ema,
+        )
         if loss not in ("rel_l2", "mse"):
             raise ValueError(f"loss must be 'rel_l2' or 'mse', got {loss!r}")
-        if optimizer not in ("adamw", "muon"):
-            raise ValueError(f"optimizer must be 'adamw' or 'muon', got {optimizer!r}")
-        if not lr > 0:
-            raise ValueError(f"lr must be positive, got {lr}")
-        if not 0 <= warmup < 1:
-            raise ValueError(f"warmup is a share of the budget in [0, 1), got {warmup}")
-        self._factory = network
+        self._factory, self._momentum = network, momentum
         self._loss: Literal["rel_l2", "mse"] = loss
-        self._optimizer: Literal["adamw", "muon"] = optimizer
-        self._lr, self._weight_decay, self._momentum = lr, weight_decay, momentum
-        self._betas = (betas[0], betas[1])
-        self._warmup, self._final_lr = warmup, final_lr
         self._stage_shares, self._stage_lr_scale = stages, dict(stage_lr_scale or {})
         self._regions, self._decode_chunk = list(regions or ()), decode_chunk
-        self.network = None  # type: ignore[assignment]
-        self.options: dict[str, Any] = {}
-        self.average = Average(ema)
         self._stage = -1
 
     # Building
@@ -123,7 +115,7 @@ class Surrogate(BudgetFit):
             raise ValueError(f"stage_lr_scale names {sorted(unknown)}, the network has {list(network.stages)}")
         self._ends = stage_ends(network.stages, self._stage_shares)
         self._stage_parameters = [network.stage_parameters(stage) for stage in network.stages]
-        self.network, self.options = network, plain_options(network, options)
+        super().adopt(network, options)
 
     def _check_budget(self) -> None:
         super()._check_budget()
@@ -225,13 +217,9 @@ class Surrogate(BudgetFit):
 
     # Evaluation
 
-    def on_validation_epoch_start(self) -> None:
-        """Takes the averaged weights."""
-        self._begin_evaluation()
-
-    def on_test_epoch_start(self) -> None:
-        """Takes the averaged weights."""
-        self._begin_evaluation()
+    def begin_evaluation(self) -> None:
+        """Forgets the errors of the last evaluation."""
+        self._evaluation = Evaluation(self._normalizer, self._scale, self._regions, self._decode_chunk)
 
     def validation_step(self, batch: FieldBatch, batch_idx: int) -> None:
         """Collects the errors of the shapes."""
@@ -241,31 +229,14 @@ class Surrogate(BudgetFit):
         """Collects the errors of the shapes."""
         self._evaluation.add(self.network, batch)
 
-    def on_validation_epoch_end(self) -> None:
-        """Reports, and takes the training weights again."""
-        self._end_evaluation("val")
-        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            row = {
-                "step": self.trainer.global_step,
-                "elapsed": round(self.elapsed, 3),
-                "progress": self.progress,
-                "stage": self.network.stages[max(self._stage, 0)],
-                "train_loss": self._mean_loss(),
-            }
-            self.history.append({**row, **self.metrics})
-
-    def on_test_epoch_end(self) -> None:
-        """Reports, and takes the training weights again."""
-        self._end_evaluation("test")
-
-    def _begin_evaluation(self) -> None:
-        self.average.swap(self.network, averaged=True)
-        self._evaluation = Evaluation(self._normalizer, self._scale, self._regions, self._decode_chunk)
-
-    def _end_evaluation(self, prefix: str) -> None:
-        self.average.swap(self.network, averaged=False)
+    def end_evaluation(self, prefix: str) -> None:
+        """Takes the errors of all shapes together."""
         self.metrics = self._evaluation.result(prefix, self.trainer.strategy)
         self.log_dict(self.metrics, sync_dist=self.trainer.world_size > 1)
+
+    def row(self) -> dict[str, Any]:
+        """Returns what a row of `history` has besides errors."""
+        return {**super().row(), "stage": self.network.stages[max(self._stage, 0)]}
 
     @property
     def _normalizer(self) -> Normalizer:
@@ -294,43 +265,20 @@ class Surrogate(BudgetFit):
 
     # Checkpoints
 
-    def averaged_weights(self) -> dict[str, Tensor]:
-        """Returns the weights that evaluation and export use."""
-        self.average.swap(self.network, averaged=False)
-        return {name: p.detach() for name, p in self.network.named_parameters()} | self.average.weights
+    def identity(self) -> dict[str, Any]:
+        """Returns what a resumed run and its checkpoint have in common."""
+        return {**super().identity(), "sizes": asdict(self.network.sizes)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what resuming and evaluating need, in plain types."""
-        checkpoint["geoops"] = {
-            "format": CHECKPOINT_FORMAT,
-            "network": type(self.network).__name__,
-            "options": self.options,
-            "sizes": asdict(self.network.sizes),
-            "average": self.average.state_dict(),
-            "stage": self._stage,
-            "elapsed": self.elapsed,
-            "history": self.history,
-            "loss": [float(self._loss_sum), self._loss_count],
-        }
+        """Adds the stage."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["geoops"]["stage"] = self._stage
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores; the state of optimisers and loops is Lightning's.
+        """Restores the stage, too.
 
         Raises:
             ValueError: a checkpoint of another program, version or network.
         """
-        state = checkpoint.get("geoops")
-        if state is None or state.get("format") != CHECKPOINT_FORMAT:
-            raise ValueError(
-                f"the checkpoint has format {state and state.get('format')}, this geoops reads {CHECKPOINT_FORMAT}: train again"
-            )
-        here = {"network": type(self.network).__name__, "options": self.options, "sizes": asdict(self.network.sizes)}
-        for key, value in here.items():
-            if state[key] != value:
-                raise ValueError(
-                    f"the checkpoint is of another model: its {key} is {state[key]}, this run has {value}; "
-                    "use the recipe it was trained with"
-                )
-        self.average.load_state_dict(state["average"])
-        self._stage, self._elapsed, self.history = int(state["stage"]), float(state["elapsed"]), list(state["history"])
-        self._loss_sum, self._loss_count = torch.tensor(state["loss"][0], dtype=torch.double), int(state["loss"][1])
+        super().on_load_checkpoint(checkpoint)
+        self._stage = int(checkpoint["geoops"]["stage"])

@@ -156,7 +156,9 @@ def test_checkpoints_hold_plain_types_and_are_checked(trainer, particles, tmp_pa
         fit(trainer(), StepperFit(functools.partial(tiny, width=9)), particles(), ckpt_path=path)
     checkpoint["geoops"]["format"] = 99
     torch.save(checkpoint, path)
-    with pytest.raises(ValueError, match="is not of the training of a stepper or decoder by this geoops"):
+    with pytest.raises(
+        ValueError, match=r"not one of StepperFit, or has another format than this geoops reads \(99 instead of 1\)"
+    ):
         fit(trainer(), StepperFit(tiny), particles(), ckpt_path=path)
 
 

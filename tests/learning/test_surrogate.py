@@ -124,7 +124,7 @@ def test_checkpoints_hold_plain_types_and_are_checked(trainer, data, tiny, tmp_p
         fit(trainer(), Surrogate(functools.partial(tiny, width=17)), data(), ckpt_path=tmp_path / "c.ckpt")
     checkpoint["geoops"]["format"] = 99
     torch.save(checkpoint, tmp_path / "c.ckpt")
-    with pytest.raises(ValueError, match="has format 99, this geoops reads 1"):
+    with pytest.raises(ValueError, match=r"not one of Surrogate, or has another format than this geoops reads \(99 instead of 1\)"):
         fit(trainer(), Surrogate(tiny), data(), ckpt_path=tmp_path / "c.ckpt")
 
 
