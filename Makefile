@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 JOBS ?= 2
 DATA ?= data
-RUNS ?= runs/particles
+RUNS ?= runs
 BENCHES ?= scatter neighbours small_dense edge_sum growth relative_attention large mpm
 
 BIN := $(VENV)/bin
@@ -26,7 +26,7 @@ help:
 	@echo "make conformance  geoops.compat against torch-scatter and torch-cluster, which are compiled into build/peers first"
 	@echo "make lint      style, types, import rules, spelling (format: repair what can be repaired)"
 	@echo "make bench     benchmarks of the ops beside torch-scatter, torch-cluster, scipy and torch, written to benchmarks/results"
-	@echo "make bench-giorom  benchmarks of steppers and decoders on the networks in RUNS and the motions in DATA, some hours"
+	@echo "make bench-giorom  motions, trainings and benchmarks of steppers and decoders, nine hours"
 	@echo "make docs      documentation, in docs/_build/html"
 	@echo "make wheel     one wheel for every Python, in dist (wheel-check: tested under another Python and torch)"
 	@echo "make venv|dev  only install: for use | with the tools of development; make clean removes what was made"
@@ -108,18 +108,9 @@ format: $(DEV)
 bench: $(CORE) peers
 	for name in $(BENCHES); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-# Networks of the recipes: particles/NAME, with particles/with/gns, particles/NAME-decoder, with particles/with/flow-map.
+# Motions, trainings and benchmarks; what is there in DATA, RUNS and benchmarks/results is kept.
 bench-giorom: $(CORE)
-	for name in jelly water sand plasticine; do set -- $$name --data $(DATA)/$${name}2d; at=$(RUNS)/$${name}2d; \
-	  $(BIN)/python benchmarks/giorom_rollout.py "$$@" --stepper ours=$$at/model.safetensors gns=$$at-gns/model.safetensors && \
-	  $(BIN)/python benchmarks/giorom_decoders.py "$$@" --bundle LocalAffine=$$at-decoder/model.safetensors \
-	    FlowMap=$$at-decoder-flow-map/model.safetensors && \
-	  $(BIN)/python benchmarks/giorom_samples.py "$$@" --stepper $$at/model.safetensors || exit 1; \
-	done
-	$(BIN)/python benchmarks/giorom_sparsity.py --data $(DATA)/jelly2d $(DATA)/jelly3d --stepper \
-	  jelly2d=$(RUNS)/jelly2d/model.safetensors jelly3d=$(RUNS)/jelly3d/model.safetensors
-	$(BIN)/python benchmarks/giorom_scale.py --data $(DATA)/jelly3d --threads 2
-	$(BIN)/python benchmarks/giorom_ablation.py --data $(DATA)/jelly2d --splash $(DATA)/water2d --minutes 10
+	$(BIN)/python benchmarks/giorom_all.py --data $(DATA) --runs $(RUNS)
 
 # Python 3.12 and torch 2.14.1 unless CHECK says otherwise; installs several gigabytes below build/.
 wheel-check: wheel

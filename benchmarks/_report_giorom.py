@@ -11,7 +11,7 @@ from typing import Any
 Table = Callable[[Iterable[str], Iterable[Iterable[object]]], str]
 Record = dict[str, Any]
 
-MATERIALS = ("jelly", "plasticine", "sand", "water")
+MATERIALS = ("jelly", "plasticine", "water", "jelly3d")
 SPLITS = {"test": "as in training", "test_geometry": "unseen shapes", "test_velocity": "unseen speeds"}
 NAMES = {"ours": "GIOROM, ours", "gns": "GNS", "authors": "GIOROM as published"}
 SWEEP = "docs/images/giorom_sparsity_{}.png"
@@ -64,7 +64,7 @@ def rollouts(results: Path, table: Table, splits: Iterable[str] = tuple(SPLITS),
             continue
         found, frames = record["results"], record["results"]["frames"]
         for split in splits:
-            fall = ""
+            falls: list[str] = []
             for name, entry in found["steppers"].items():
                 if split not in entry["splits"]:
                     continue
@@ -74,7 +74,7 @@ def rollouts(results: Path, table: Table, splits: Iterable[str] = tuple(SPLITS),
                 size = f"{entry['samples']:,} of {entry['particles']:,}"
                 cells = [cell(errors, key, way) for key in ("mse_100", "mse")]
                 rows.append([label, size, *cells, cell(errors, "full_mse_100", way), cell(errors, "frames_until", way, ".0f")])
-                fall = fall or number(value(errors, "fall_mse_100", way))
+                falls = falls or [number(value(errors, f"{kind}_mse_100", way)) for kind in ("fall", "ballistic")]
                 wide = f"{label}, {way}"
                 detail = ("centre_of_mass", "kinetic_energy", "outside", "displacement_100", "decoder_displacement_100")
                 for other in errors["mse_100"]:
@@ -82,8 +82,8 @@ def rollouts(results: Path, table: Table, splits: Iterable[str] = tuple(SPLITS),
                     ratio = cell(errors, "full_over_samples_at_100", other, ".2f")
                     step = cell(errors, "one_step", other, ".3f")
                     more.append([wide, step, *(cell(errors, key, other) for key in detail), ratio])
-            if fall:
-                rows.append([f"{material}, {SPLITS.get(split, split)}: free fall", "", fall, "", "", ""])
+            for kind, fall in zip(("free fall within the walls", "free fall through the walls"), falls, strict=False):
+                rows.append([f"{material}, {SPLITS.get(split, split)}: {kind}", "", fall, "", "", ""])
     if not rows:
         return ""
     words = (

@@ -95,9 +95,10 @@ def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int,
     """Returns all errors of one motion with one choice of its samples."""
     some = chosen(motion, number_of(motion, keep), way, seed)
     truth, first, last = motion.of(some), SEEDS - 1, len(motion) - 1
-    fall = as_motion(motion, some, first, free_fall(motion, first, last - first)[:, some])
     found = one_step(trained, motion, some)
-    found |= {f"fall_{key}": value for key, value in motion_errors(fall, truth).items()}
+    for name, walls in {"fall": True, "ballistic": False}.items():
+        fall = as_motion(motion, some, first, free_fall(motion, first, last - first, walls)[:, some])
+        found |= {f"{name}_{key}": value for key, value in motion_errors(fall, truth).items()}
     made, broken, seconds = rolled(trained, motion, some)
     found |= exploded(broken) if broken else motion_errors(made, truth)
     found |= {"exploded": float(broken > 0), "step_ms": 1e3 * seconds}

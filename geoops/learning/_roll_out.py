@@ -48,15 +48,15 @@ def roll_out(stepper: Stepper, graph: ParticleGraph, frames: int, clamp: bool = 
             graph = graph.moved(x) if frame < frames else graph
 
 
-def free_fall(motion: Motion, last: int, frames: int) -> Float[Tensor, "frames particles dim"]:
-    """Returns what gravity alone does after a frame, kept within the walls: the least that a stepper has to beat."""
+def free_fall(motion: Motion, last: int, frames: int, clamp: bool = True) -> Float[Tensor, "frames particles dim"]:
+    """Returns what gravity alone does after a frame, kept within the walls if `clamp`: the least that a stepper has to beat."""
     x, v = motion.x[last], motion.x[last] - motion.x[last - 1]
     low, high = motion.bounds.unbind(1)
     out = []
     for _ in range(frames):
         v = v + motion.gravity
         x = x + v
-        out.append(torch.minimum(torch.maximum(x, low), high))
+        out.append(torch.minimum(torch.maximum(x, low), high) if clamp else x)
     return torch.stack(out) if out else x.new_empty(0, *x.shape)
 
 
