@@ -51,18 +51,22 @@ class ParticleGraph(Data):
         batch = self.get("batch")
         return batch if batch is not None else self.material.new_zeros(len(self.material))
 
-    def joined(self) -> "ParticleGraph":
-        """Returns the graph with the edges of its newest positions: all pairs within the radius of their scene, and loops."""
+    def joined(self, most: int | None = None) -> "ParticleGraph":
+        """Returns the graph with the edges of its newest positions: all pairs within the radius of their scene, and loops.
+
+        Args:
+            most: neighbours of a particle, the nearest, itself among them; None for all.
+        """
         graph = self._copy()
         x = self.newest.detach() / self.radius[self.scene, None]
-        graph.edge_index = ops.radius_graph(x, 1.0, self.get("batch"), loop=True)
+        graph.edge_index = ops.radius_graph(x, 1.0, self.get("batch"), loop=True, max_num_neighbors=most)
         return graph
 
-    def moved(self, newest: Float[Tensor, "particles dim"]) -> "ParticleGraph":
-        """Returns the graph one frame later, with new positions at the end and new edges."""
+    def moved(self, newest: Float[Tensor, "particles dim"], most: int | None = None) -> "ParticleGraph":
+        """Returns the graph one frame later, with new positions at the end and new edges, as `joined` finds them."""
         graph = self._copy()
         graph.positions = torch.cat([self.positions[:, 1:], newest[:, None]], 1)
-        return graph.joined()
+        return graph.joined(most)
 
     def _copy(self) -> "ParticleGraph":
         """Returns a copy that shares its tensors."""

@@ -24,10 +24,10 @@ class GIOROM(Stepper):
     h \leftarrow \mathrm{edges}^{K}(h),\quad a = g + s\,\mathrm{dec}(h)$$
 
     The last layer starts at zero: a new network lets everything fall freely. Node features are normalised velocities, the
-    distances to the walls in radii, the material, gravity, the logarithm of the distance between samples, and the deformation of
-    the neighbourhood since the start; edges know the present and the first displacement of their particles. Everything is
-    relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means, so that
-    the number of samples can change.
+    distances to the walls in units of their reach, the material, gravity, the logarithm of the distance between samples, and
+    the deformation of the neighbourhood since the start; edges know the present and the first displacement of their particles.
+    Everything is relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means,
+    so that the number of samples can change.
 
     With `momentum` there are two outputs, reactions of the walls f, along their normals n and within their reach only, and one
     from which what moves or turns its scene as a rigid body is taken away,
@@ -113,7 +113,8 @@ class GIOROM(Stepper):
         edges = [gap, distance, newest.index_select(0, source) - newest.index_select(0, target)]
         pull = (graph.gravity / self.scale.acceleration_size).clamp(-10, 10)[scene]
         size = (graph.spacing.log() + 3.5)[scene, None]
-        nodes = [v.flatten(1), self._walls(graph, x, r), self.embedding(graph.material), pull, size]
+        walls = self._to_walls(graph, x)
+        nodes = [v.flatten(1), walls.clamp(-1, 1.5), self.embedding(graph.material), pull, size]
         if self.rest:
             first = (graph.rest.index_select(0, source) - graph.rest.index_select(0, target)) / r.index_select(0, target)
             length = first.norm(dim=1, keepdim=True)
@@ -133,12 +134,15 @@ class GIOROM(Stepper):
             h = block(h, e, weight, graph.edge_index)
         out = self.decoder(h)
         if self.momentum:
-            out = self._reactions(graph, x, out[:, d:]) + without_rigid(out[:, :d], x, scene, graph.scenes)
+            out = self._reactions(walls, out[:, d:]) + without_rigid(out[:, :d], x, scene, graph.scenes)
         return graph.gravity[scene] + self.scale.acceleration_size * out
 
-    def _walls(self, graph: ParticleGraph, x: Tensor, r: Tensor) -> Tensor:
+    def _to_walls(self, graph: ParticleGraph, x: Tensor) -> Tensor:
+        """Returns distances to the lower and the upper walls, in units of their reach."""
         low, high = graph.bounds[graph.scene].unbind(2)
-        return torch.cat([(x - low) / r, (high - x) / r], 1).clamp(-1, 1)
+        cell = (graph.bounds[..., 1] - graph.bounds[..., 0]).amax(1) / self.lattice
+        reach = (0.6 * graph.radius + 0.75 * cell)[graph.scene, None]
+        return torch.cat([x - low, high - x], 1) / reach
 
     def _through_lattice(self, graph: ParticleGraph, h: Tensor, x: Tensor) -> Tensor:
         stencil = Stencil.of(x, graph.scene, graph.bounds, self.lattice)
@@ -147,13 +151,9 @@ class GIOROM(Stepper):
         z = self.processor(self.to_lattice(self.into(h), fill, stencil))
         return self.out_of(self.from_lattice(z, stencil))
 
-    def _reactions(self, graph: ParticleGraph, x: Tensor, push: Tensor) -> Tensor:
+    def _reactions(self, walls: Tensor, push: Tensor) -> Tensor:
         """Returns what the walls do to the particles within their reach, along the normals of the walls."""
-        low, high = graph.bounds[graph.scene].unbind(2)
-        cell = (graph.bounds[..., 1] - graph.bounds[..., 0]).amax(1) / self.lattice
-        reach = (0.6 * graph.radius + 0.75 * cell)[graph.scene, None]
-        near = (1 - torch.cat([x - low, high - x], 1) / reach).clamp(0, 1)
-        up, down = (near * F.leaky_relu(push, 0.1)).chunk(2, 1)
+        up, down = ((1 - walls).clamp(0, 1) * F.leaky_relu(push, 0.1)).chunk(2, 1)
         return up - down
 
 
