@@ -14,6 +14,7 @@ Record = dict[str, Any]
 MATERIALS = ("jelly", "plasticine", "water", "jelly3d")
 SPLITS = {"test": "as in training", "test_geometry": "unseen shapes", "test_velocity": "unseen speeds"}
 NAMES = {"ours": "GIOROM, ours", "gns": "GNS", "authors": "GIOROM as published"}
+ROLLOUT = "docs/images/giorom_rollout_{}.png"
 SWEEP = "docs/images/giorom_sparsity_{}.png"
 
 
@@ -57,12 +58,13 @@ def cell(errors: Mapping[str, Any], key: str, way: str, form: str = ".1e") -> st
 
 def rollouts(results: Path, table: Table, splits: Iterable[str] = tuple(SPLITS), details: bool = True) -> str:
     """Returns errors of roll-outs by materials, splits and steppers."""
-    rows, more, frames = [], [], 0
+    rows, more, frames, drawn = [], [], 0, []
     for material in MATERIALS:
         record = read(results, f"rollout-{material}")
         if record is None:
             continue
         found, frames = record["results"], record["results"]["frames"]
+        drawn.append(material)
         for split in splits:
             falls: list[str] = []
             for name, entry in found["steppers"].items():
@@ -93,6 +95,8 @@ def rollouts(results: Path, table: Table, splits: Iterable[str] = tuple(SPLITS),
     )
     head = ["roll-outs", "simulated", "100 frames", f"{frames} frames", "all particles, 100 frames", "frames until 5 %"]
     text = f"{words}\n\n{table(head, rows)}"
+    if details:
+        text += "".join(f"\n\n![Errors over time, {m}](images/{Path(ROLLOUT.format(m)).name})" for m in drawn)
     if details and more:
         names = [
             "one step (share of none)",
@@ -164,6 +168,18 @@ def sparsity(results: Path, table: Table) -> str:
     return "\n\n".join(parts)
 
 
+def curves(found: Mapping[str, Any]) -> dict[str, list[list[float]]]:
+    """Returns what `geoops.viz.rollout_chart` draws of the first split."""
+    out: dict[str, list[list[float]]] = {}
+    for name, entry in found["steppers"].items():
+        label = NAMES.get(name, name)
+        out[f"{label}, {entry['samples']:,} samples"] = entry["curves"]["samples"]
+        if "all" in entry["curves"]:
+            out[f"{label}, all {entry['particles']:,} placed"] = entry["curves"]["all"]
+    first = next(iter(found["steppers"].values()))["curves"]
+    return out | {"free fall within the walls": first["fall"]}
+
+
 def sweeps(results: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Returns what `geoops.viz.sweep_chart` draws, by scene."""
     record, out = read(results, "sparsity"), {}
@@ -183,9 +199,15 @@ def sweeps(results: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
 
 
 def draw(results: Path, root: Path) -> None:
-    """Draws the sweeps."""
-    from geoops.viz import sweep_chart
+    """Draws roll-outs and sweeps."""
+    from geoops.viz import rollout_chart, sweep_chart
 
+    for material in MATERIALS:
+        if record := read(results, f"rollout-{material}"):
+            found = record["results"]
+            path = root / ROLLOUT.format(material)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rollout_chart(curves(found), found["spacing"], path, start=found["seed_frames"])
     for name, methods in sweeps(results).items():
         path = root / SWEEP.format(name)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ them there is nothing to decode. Results: benchmarks/results/giorom/rollout-MATE
 
 import argparse
 import math
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from geoops import models, physics
 from geoops.learning import as_motion, free_fall
 from geoops.physics import Motion
 
+Curves = dict[str, list[torch.Tensor]]
 NEAR = 100  # predicted frames of the shorter of the two errors
 console = Console()
 
@@ -91,17 +93,19 @@ def root_at(guess: Motion, truth: Motion) -> float:
     return float(errors[min(NEAR, len(errors)) - 1].sqrt())
 
 
-def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int, keep: float) -> Errors:
-    """Returns all errors of one motion with one choice of its samples."""
+def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int, keep: float, curves: Curves) -> Errors:
+    """Returns all errors of one motion with one choice of its samples; what they are in each frame goes to `curves`."""
     some = chosen(motion, number_of(motion, keep), way, seed)
     truth, first, last = motion.of(some), SEEDS - 1, len(motion) - 1
     found = one_step(trained, motion, some)
     for name, walls in {"fall": True, "ballistic": False}.items():
         fall = as_motion(motion, some, first, free_fall(motion, first, last - first, walls)[:, some])
         found |= {f"{name}_{key}": value for key, value in motion_errors(fall, truth).items()}
+        curves[name].append(physics.motion_mse(fall, truth))
     made, broken, seconds = rolled(trained, motion, some)
     found |= exploded(broken) if broken else motion_errors(made, truth)
     found |= {"exploded": float(broken > 0), "step_ms": 1e3 * seconds}
+    curves["samples"].append(physics.motion_mse(made, truth))
     if way == "all":
         return found
     for name, samples in {"decoder": truth, "full": made}.items():
@@ -111,6 +115,7 @@ def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int,
         dense = placed(decoder_of(decoder, motion.x.shape[2]), motion, some, samples.x)
         found |= {f"{name}_{key}": value for key, value in motion_errors(dense, motion).items()}
         if name == "full":
+            curves["all"].append(physics.motion_mse(dense, motion))
             found["full_over_samples_at_100"] = root_at(dense, motion) / max(root_at(made, truth), 1e-30)
     return found
 
@@ -128,15 +133,21 @@ def main() -> None:
             keep = float(share) if share else trained.keep
             entry = {**trained.facts, "keep": keep, "splits": {}}
             for split, split_motions in truths.items():
-                found = {}
+                found, drawn = {}, {}
                 for way, seed in choices(args.ways, args.seeds, keep >= 1):
-                    rows = [measure(trained, args.decoder, motion, way, seed, keep) for motion in split_motions]
+                    curves: Curves = defaultdict(list)
+                    rows = [measure(trained, args.decoder, motion, way, seed, keep, curves) for motion in split_motions]
+                    if way != "random":
+                        for key, errors in curves.items():
+                            drawn.setdefault(key, []).append([float(f"{e:.3g}") for e in torch.stack(errors).mean(0)])
                     found[way, seed] = rows
                     console.print(f"{name}, {split}, {way} {seed}: MSE {sum(r['mse_100'] for r in rows) / len(rows):.2e}")
                 entry["splits"][split] = gathered(found)
+                if split == args.splits[0]:
+                    entry["curves"] = drawn
             steppers[name] = entry | {"samples": number_of(first, keep), "particles": len(first.material)}
         out["material"], out["dim"], out["seed_frames"], out["near"] = args.material, first.x.shape[2], SEEDS, NEAR
-        out["frames"] = len(first) - SEEDS
+        out["frames"], out["spacing"] = len(first) - SEEDS, first.spacing
         known = hasattr(models, args.decoder)
         out["decoder"] = {"class": args.decoder, "options": {}} if known else facts_of(args.decoder)
         out["motions"] = {split: len(found) for split, found in truths.items()}
