@@ -88,7 +88,8 @@ def trainings(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
             if bundle(args, name).is_file():
                 continue
             place = ["--runs", str(args.runs), "--name", f"particles/{name}", "--data.root", str(args.data / scene)]
-            found.append((name, ["-m", "geoops.cli", "fit", f"particles/{recipe}", *more, *place, "--threads", "1"]))
+            place += ["--threads", "1", "--ckpt_path", "last"]  # an interrupted training goes on
+            found.append((name, ["-m", "geoops.cli", "fit", f"particles/{recipe}", *more, *place]))
     return found
 
 

@@ -111,6 +111,7 @@ def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int,
     for name, samples in {"decoder": truth, "full": made}.items():
         if broken and name == "full":
             found |= {f"full_{key}": value for key, value in exploded(broken).items() if key != "exploded"}
+            curves["all"].append(curves["samples"][-1])  # infinite from the explosion on; means of the others would be too good
             continue
         dense = placed(decoder_of(decoder, motion.x.shape[2]), motion, some, samples.x)
         found |= {f"{name}_{key}": value for key, value in motion_errors(dense, motion).items()}
