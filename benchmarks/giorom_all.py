@@ -79,7 +79,7 @@ def best_decoder(args: argparse.Namespace, scene: str) -> str:
 
 
 def trainings(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
-    """Returns names and commands of the trainings."""
+    """Returns names and commands of the trainings, the long ones of steppers first."""
     found = []
     for scene in args.scenes:
         named = {scene if name == "ours" else f"{scene}-{name}": (scene, more) for name, more in STEPPERS.items()}
@@ -90,7 +90,7 @@ def trainings(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
             place = ["--runs", str(args.runs), "--name", f"particles/{name}", "--data.root", str(args.data / scene)]
             place += ["--threads", "1", "--ckpt_path", "last"]  # an interrupted training goes on
             found.append((name, ["-m", "geoops.cli", "fit", f"particles/{recipe}", *more, *place]))
-    return found
+    return sorted(found, key=lambda entry: "-decoder-" in entry[0])
 
 
 def benchmarks(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
