@@ -1,27 +1,19 @@
 """Tables and pictures of steppers and decoders of few particles."""
 
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-Table = Callable[[Iterable[str], Iterable[Iterable[object]]], str]
-Record = dict[str, Any]
+from _report_tables import read, table
 
 MATERIALS = ("jelly", "plasticine", "water", "jelly3d")
 SPLITS = {"test": "as in training", "test_geometry": "unseen shapes", "test_velocity": "unseen speeds"}
 NAMES = {"ours": "GIOROM, ours", "gns": "GNS", "authors": "GIOROM as published"}
 ROLLOUT = "docs/images/giorom_rollout_{}.png"
 SWEEP = "docs/images/giorom_sparsity_{}.png"
-
-
-def read(results: Path, name: str) -> Record | None:
-    """Returns a record, or None if there is none."""
-    path = results / "giorom" / f"{name}.json"
-    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def value(errors: Mapping[str, Any], key: str, way: str, part: str = "mean") -> float:
@@ -56,11 +48,11 @@ def cell(errors: Mapping[str, Any], key: str, way: str, form: str = ".1e") -> st
     return number(parts[0], form, (parts[1], parts[2]))
 
 
-def rollouts(results: Path, table: Table, splits: Iterable[str] = tuple(SPLITS), details: bool = True) -> str:
+def rollouts(results: Path, splits: Iterable[str] = tuple(SPLITS), details: bool = True) -> str:
     """Returns errors of roll-outs by materials, splits and steppers."""
     rows, more, frames, drawn = [], [], 0, []
     for material in MATERIALS:
-        record = read(results, f"rollout-{material}")
+        record = read(results / "giorom" / f"rollout-{material}.json")
         if record is None:
             continue
         found, frames = record["results"], record["results"]["frames"]
@@ -111,9 +103,11 @@ def rollouts(results: Path, table: Table, splits: Iterable[str] = tuple(SPLITS),
     return text
 
 
-def decoders(results: Path, table: Table, way: str = "fps") -> str:
+def decoders(results: Path, way: str = "fps") -> str:
     """Returns errors of decoders with true samples."""
-    found = {material: record["results"] for material in MATERIALS if (record := read(results, f"decoders-{material}"))}
+    found = {
+        material: record["results"] for material in MATERIALS if (record := read(results / "giorom" / f"decoders-{material}.json"))
+    }
     if not found:
         return ""
     names = list(dict.fromkeys(row["name"] for results_of in found.values() for row in results_of["rows"]))
@@ -136,9 +130,9 @@ def decoders(results: Path, table: Table, way: str = "fps") -> str:
     return f"{words}\n\n{table(['decoder', '', 'parameters', *found, 'ms per frame'], rows)}"
 
 
-def sparsity(results: Path, table: Table) -> str:
+def sparsity(results: Path) -> str:
     """Returns time, memory and error against the share that is kept."""
-    record = read(results, "sparsity")
+    record = read(results / "giorom" / "sparsity.json")
     if record is None:
         return ""
     parts = []
@@ -182,7 +176,7 @@ def curves(found: Mapping[str, Any]) -> dict[str, list[list[float]]]:
 
 def sweeps(results: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Returns what `geoops.viz.sweep_chart` draws, by scene."""
-    record, out = read(results, "sparsity"), {}
+    record, out = read(results / "giorom" / "sparsity.json"), {}
     for name, scene in (record["results"]["scenes"] if record else {}).items():
         methods: dict[str, list[dict[str, Any]]] = {}
         for row in scene["rows"]:
@@ -203,7 +197,7 @@ def draw(results: Path, root: Path) -> None:
     from geoops.viz import rollout_chart, sweep_chart
 
     for material in MATERIALS:
-        if record := read(results, f"rollout-{material}"):
+        if record := read(results / "giorom" / f"rollout-{material}.json"):
             found = record["results"]
             path = root / ROLLOUT.format(material)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -214,9 +208,9 @@ def draw(results: Path, root: Path) -> None:
         sweep_chart(methods, path)
 
 
-def scale(results: Path, table: Table) -> str:
+def scale(results: Path) -> str:
     """Returns what placing many points costs."""
-    record = read(results, "scale")
+    record = read(results / "giorom" / "scale.json")
     if record is None:
         return ""
     found, rows = record["results"], []
@@ -242,11 +236,11 @@ def scale(results: Path, table: Table) -> str:
     return text + (f"\n\n{'; '.join(dense)}." if dense else "")
 
 
-def samples(results: Path, table: Table) -> str:
+def samples(results: Path) -> str:
     """Returns errors against the number of samples."""
     rows, ratios = [], []
     for material in MATERIALS:
-        record = read(results, f"samples-{material}")
+        record = read(results / "giorom" / f"samples-{material}.json")
         if record is None:
             continue
         found = record["results"]
@@ -276,9 +270,9 @@ WHAT = {
 }
 
 
-def ablation(results: Path, table: Table) -> str:
+def ablation(results: Path) -> str:
     """Returns defects of the published code, beside ours."""
-    record = read(results, "ablation")
+    record = read(results / "giorom" / "ablation.json")
     if record is None:
         return ""
     found = record["results"]
@@ -301,19 +295,19 @@ def ablation(results: Path, table: Table) -> str:
     return text
 
 
-def particles(results: Path, table: Table) -> str:
-    """Returns everything that the documentation shows of steppers and decoders."""
+def full(results: Path) -> str:
+    """Returns what the documentation shows."""
     sections = {
-        "Roll-outs": rollouts(results, table),
-        "Decoders": decoders(results, table),
-        "Sparser samples": sparsity(results, table),
-        "Number of samples": samples(results, table),
-        "Many points from few": scale(results, table),
-        "Defects of the published code": ablation(results, table),
+        "Roll-outs": rollouts(results),
+        "Decoders": decoders(results),
+        "Sparser samples": sparsity(results),
+        "Number of samples": samples(results),
+        "Many points from few": scale(results),
+        "Defects of the published code": ablation(results),
     }
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in sections.items() if text)
 
 
-def brief(results: Path, table: Table) -> str:
+def brief(results: Path) -> str:
     """Returns what the README shows."""
-    return "\n\n".join(filter(None, [rollouts(results, table, ("test",), False), decoders(results, table)]))
+    return "\n\n".join(filter(None, [rollouts(results, ("test",), False), decoders(results)]))

@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-Table = Callable[[Iterable[str], Iterable[Iterable[object]]], str]
+from _report_tables import read, table
 
 MATERIALS = ("jelly", "plasticine", "sand", "water")
 #: Laws in the files, and what readers see.
@@ -68,7 +68,7 @@ def runs(results: Path, material: str, law: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in paths]
 
 
-def materials(results: Path, table: Table, tests: Iterable[str] = TESTS, laws: Iterable[str] = tuple(LAWS)) -> str:
+def materials(results: Path, tests: Iterable[str] = TESTS, laws: Iterable[str] = tuple(LAWS)) -> str:
     """Returns errors by materials, laws and tests."""
     tests, rows = list(tests), []
     for material in MATERIALS:
@@ -88,23 +88,23 @@ def materials(results: Path, table: Table, tests: Iterable[str] = TESTS, laws: I
     return f"{words}\n\n{table(['material, law', *tests], rows)}"
 
 
-def unseen(results: Path, table: Table) -> str:
+def unseen(results: Path) -> str:
     """Returns errors on the shape that is given as a mesh."""
-    path = results / "nclaw_unseen.json"
-    if not path.is_file():
+    record = read(results / "nclaw_unseen.json")
+    if record is None:
         return ""
-    found = json.loads(path.read_text())["results"]
+    found = record["results"]
     rows = [[name, f"{value:.1e}"] for name, value in found["position_mse"].items()]
     size = f"{found['particles']:,} particles, {found['steps']:,} steps"
     return f"{KNOT}\n\n{table([size, 'position MSE'], rows)}"
 
 
-def simulator(results: Path, table: Table) -> str:
+def simulator(results: Path) -> str:
     """Returns what a step of the simulator costs."""
-    path = results / "mpm.json"
-    if not path.is_file():
+    record = read(results / "mpm.json")
+    if record is None:
         return ""
-    found = json.loads(path.read_text())["results"]
+    found = record["results"]
     cells: dict[tuple[str, str, str], dict[str, float]] = {}
     for row in found["rows"]:
         key = (row["law"], f"{row['particles']:,}", row["dtype"])
@@ -123,7 +123,7 @@ def simulator(results: Path, table: Table) -> str:
     return f"{table(head, rows)}\n\n{words}"
 
 
-def training(results: Path, table: Table) -> str:
+def training(results: Path) -> str:
     """Returns how long trainings took."""
     rows = []
     for path in sorted((results / "nclaw").glob("*-*-*.json")):
@@ -131,6 +131,17 @@ def training(results: Path, table: Table) -> str:
             continue  # it broke down
         rows.append([f"`{path.name}`", facts["seed"], facts["steps"], facts["threads"], f"{facts['seconds'] / 60:.1f}"])
     return table(["file in `benchmarks/results/nclaw`", "seed", "steps", "threads", "minutes"], rows) if rows else ""
+
+
+def brief(results: Path) -> str:
+    """Returns what the README shows."""
+    return materials(results, ("reconstruction", "time", "velocity"), ("faithful", "warm", "structured"))
+
+
+def full(results: Path) -> str:
+    """Returns tables and pictures of materials that were learned from motions."""
+    errors = materials(results)
+    return errors and "\n\n".join(filter(None, [errors, PICTURES, unseen(results), training(results)]))
 
 
 def _cell(found: list[dict[str, float]], test: str) -> str:
