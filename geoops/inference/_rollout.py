@@ -15,7 +15,7 @@ from geoops.data import MotionWriter, Scene, check_alike, read_motion, read_scen
 from geoops.geometry import check_samples, choose_samples, connecting_radius, sample_spacing
 from geoops.inference._simulate import check_device, tracked, use_threads
 from geoops.io._atomic import check_writable
-from geoops.learning import as_motion, make_decoder, read_stepper, roll_out
+from geoops.learning import as_motion, default_decoder, make_decoder, read_stepper, roll_out
 from geoops.models import Decoder
 from geoops.physics import Motion, motion_mse
 
@@ -71,7 +71,7 @@ def rollout(
     scene: str | Path | Scene | Motion,
     output: str | Path,
     decode: str | int = "all",
-    decoder: str | Path = "MovingLeastSquares",
+    decoder: str | Path | None = None,
     samples: int | None = None,
     choice: str = "",
     frames: int | None = None,
@@ -93,7 +93,8 @@ def rollout(
         output: file to write, in .vtkhdf, for `geoops animate`, ParaView and `geoops.data.read_motion`.
         decode: all for all particles, a number for so many of them, or samples for the sample alone.
         decoder: what places the other particles: the class of a decoder without training (MovingLeastSquares, FlowMap,
-            InverseDistance, ...), a file of `geoops fit`, or the name of a packaged decoder.
+            InverseDistance, ...), a file of `geoops fit`, or the name of a packaged decoder. Unless given FlowMap if there is
+            water or sand, and MovingLeastSquares elsewhere.
         samples: how many particles are simulated; the share of the stepper's training unless given.
         choice: how they are chosen, fps, random or boundary; as in the training unless given.
         frames: how many are predicted; as many as the scene or the motion has unless given.
@@ -124,6 +125,7 @@ def rollout(
     truth, known = _motion(scene, float(facts["spacing"]))
     check_alike(str(scene) if isinstance(scene, str | Path) else "scene", truth, sizes.dim, float(facts["spacing"]))
     stepper.material_numbers(truth.names)
+    decoder = decoder or default_decoder(truth.names)
     if known and len(truth) < SEEDS:
         raise ValueError(f"a roll-out starts from {SEEDS} true frames, got a motion of {len(truth)}")
     first = SEEDS - 1 if known else 0

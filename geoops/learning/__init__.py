@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ._decoder_fit import DecoderFit as DecoderFit
     from ._fit import Fit as Fit
     from ._material_fit import MaterialFit as MaterialFit
+    from ._particle_bundle import default_decoder as default_decoder
     from ._particle_bundle import export_particles as export_particles
     from ._particle_bundle import make_decoder as make_decoder
     from ._particle_bundle import read_decoder as read_decoder
@@ -53,6 +54,7 @@ _MODULES = {
     "Fit": "_fit",
     "MaterialFit": "_material_fit",
     "export_particles": "_particle_bundle",
+    "default_decoder": "_particle_bundle",
     "make_decoder": "_particle_bundle",
     "read_decoder": "_particle_bundle",
     "read_stepper": "_particle_bundle",

@@ -1,7 +1,7 @@
 """A trained stepper or decoder as one `.safetensors` file: weights, and JSON metadata with everything else."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,8 @@ from geoops.models._stepper import Stepper, StepperSizes
 
 from ._bundle import BUNDLE_FORMAT, read_meta, write_safetensors
 from ._packaged import find_checkpoint
+
+FLUIDS = frozenset({"water", "sand"})  # materials whose particles leave their neighbours
 
 
 class StepperBundle(NamedTuple):
@@ -90,6 +92,11 @@ def read_decoder(path_or_name: str | os.PathLike, network_class: type[Decoder] |
     meta = _meta(path, "decoder")
     cls = network_class or find_class(meta["decoder"], Decoder, str(path))
     return _loaded(path, lambda: cls(meta["sizes"]["dim"], **meta["options"]))
+
+
+def default_decoder(materials: Iterable[str]) -> str:
+    """Returns the class of the decoder that needs no training: `FlowMap` where something flows, `MovingLeastSquares` elsewhere."""
+    return "FlowMap" if FLUIDS & set(materials) else "MovingLeastSquares"
 
 
 def make_decoder(which: str | os.PathLike, dim: int) -> Decoder:

@@ -13,7 +13,7 @@ from geoops.data import WindowBatch, window
 from geoops.models._stepper import Stepper, StepperSizes
 from geoops.physics import Motion, motion_mse, relative_displacement_error
 
-from ._particle_bundle import make_decoder, read_stepper
+from ._particle_bundle import default_decoder, make_decoder, read_stepper
 from ._particle_fit import ParticleFit
 from ._roll_out import as_motion, free_fall, roll_out, step_errors
 
@@ -38,7 +38,8 @@ class StepperFit(ParticleFit):
 
     Args:
         network: builds the stepper from the sizes of the data.
-        decoder: what places the other particles in tests: the class of a decoder without training, or a file or packaged name.
+        decoder: what places the other particles in tests: the class of a decoder without training, or a file or packaged name;
+            unless given `FlowMap` if there is water or sand, and `MovingLeastSquares` elsewhere.
         unroll: steps in a row.
         unroll_from: share of the budget after which they are made.
         optimizer: `adamw`, or `muon` for hidden matrices with AdamW for the rest.
@@ -58,7 +59,7 @@ class StepperFit(ParticleFit):
         self,
         network: Callable[[StepperSizes], Stepper],
         *,
-        decoder: str = "MovingLeastSquares",
+        decoder: str | None = None,
         unroll: int = 3,
         unroll_from: float = 0.6,
         optimizer: Literal["adamw", "muon"] = "muon",
@@ -141,7 +142,8 @@ class StepperFit(ParticleFit):
         data, motion = self.trainer.datamodule, self.motion("test", number)
         for seed in range(data.seeds):
             rolled, chosen = self._evaluate(motion, seed)
-            decoder = make_decoder(self._decoder, motion.x.shape[2]).to(motion.x.device)
+            which = self._decoder or default_decoder(motion.names)
+            decoder = make_decoder(which, motion.x.shape[2]).to(motion.x.device)
             body = motion.material if len(motion.names) > 1 else None
             some = None if body is None else body[chosen]
             truth = motion.of(chosen)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from geoops import models
-from geoops.learning import export_particles, make_decoder, read_decoder, read_stepper
+from geoops.learning import default_decoder, export_particles, make_decoder, read_decoder, read_stepper
 from geoops.models import GIOROM, IntegralKernel, LocalAffine, MovingLeastSquares, StepperSizes
 from geoops.models._decoder import Decoder
 from geoops.models._stepper import Stepper
@@ -119,3 +119,8 @@ def test_files_that_do_not_fit(net, file, tmp_path):
             read_stepper(file)
     with pytest.raises(ValueError, match="safetensors"):
         export_particles(tmp_path / "net.pt", net, options={}, data={})
+
+
+def test_what_flows_is_placed_by_another_decoder():
+    assert default_decoder(["jelly", "plasticine"]) == "MovingLeastSquares"
+    assert default_decoder(["jelly", "water"]) == default_decoder(["sand"]) == "FlowMap"
