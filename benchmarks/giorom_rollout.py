@@ -9,6 +9,7 @@ them there is nothing to decode. Results: benchmarks/results/giorom/rollout-MATE
 """
 
 import argparse
+import json
 import math
 from collections import defaultdict
 from dataclasses import replace
@@ -121,6 +122,15 @@ def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int,
     return found
 
 
+def history(path: str) -> list[dict[str, float]]:
+    """Returns validation errors during the training, if its record lies beside the bundle."""
+    record = Path(path).with_name("metrics.json")
+    if not record.is_file():
+        return []
+    keys = ("step", "elapsed", "val/one_step", "val/rollout_mse", "val/free_fall_mse")
+    return [{key: row[key] for key in keys if key in row} for row in json.loads(record.read_text())["history"]]
+
+
 def main() -> None:
     """Measures, prints and records."""
     args = options()
@@ -146,6 +156,7 @@ def main() -> None:
                 entry["splits"][split] = gathered(found)
                 if split == args.splits[0]:
                     entry["curves"] = drawn
+            entry["history"] = history(path)
             steppers[name] = entry | {"samples": number_of(first, keep), "particles": len(first.material)}
         out["material"], out["dim"], out["seed_frames"], out["near"] = args.material, first.x.shape[2], SEEDS, NEAR
         out["frames"], out["spacing"] = len(first) - SEEDS, first.spacing

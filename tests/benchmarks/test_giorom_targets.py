@@ -102,6 +102,14 @@ def test_decoding_adds_little(material, split):
     assert mean(errors, "full_over_samples_at_100") <= 1.5
 
 
+@pytest.mark.skipif("rollout-jelly" not in FILES, reason="needs benchmarks/results/giorom/rollout-jelly.json")
+def test_a_quarter_of_an_hour_is_enough_to_learn():
+    """On validation motions, from the first frames to the end."""
+    rows = [row for row in results("rollout-jelly")["steppers"]["ours"]["history"] if row["elapsed"] <= 900]
+    assert rows[-1]["val/one_step"] < 0.3
+    assert rows[-1]["val/rollout_mse"] <= rows[-1]["val/free_fall_mse"] / 5
+
+
 REFERENCES = ("GNS, 64 x 5", "GNS, 128 x 10")
 
 
