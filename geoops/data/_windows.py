@@ -68,6 +68,7 @@ class Windows:
         sampling: which particles are simulated.
         particles: about how many a batch has.
         noise: deviation of the random walk that is added to the newest velocity, in lengths per frame.
+        restore: share of the noise of the newest position that the next frames do not have: 0 keeps it, as GNS does.
         steps: frames after the window.
         symmetric: whether axes are mirrored and exchanged at random, and gravity with them, in boxes whose walls are all alike.
         seed: of all draws.
@@ -83,6 +84,7 @@ class Windows:
         sampling: Sampling,
         particles: int,
         noise: float = 0.0,
+        restore: float = 0.0,
         steps: int = 1,
         symmetric: bool = False,
         seed: int = 0,
@@ -90,6 +92,7 @@ class Windows:
     ):
         self.motions, self.names, self.history, self.sampling = list(motions), list(names), history, sampling
         self.particles, self.noise, self.steps, self.symmetric = particles, noise, steps, symmetric
+        self.restore = restore
         self.seed, self.start = seed, start
         for motion in self.motions:
             if len(motion) < 2 + steps:
@@ -122,7 +125,7 @@ class Windows:
             generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
             walk = random_walk(graph.positions, self.noise, generator)
             graph.positions = graph.positions + walk
-            future = future + walk[:, -1:]
+            future = future + (1 - self.restore) * walk[:, -1:]
         if self.symmetric and len(set(motion.box.walls)) == 1:
             future = _changed(graph, future, draw)
         return graph, future

@@ -108,20 +108,31 @@ class GIOROM(Stepper):
         gap = (x.index_select(0, source) - x.index_select(0, target)) / r.index_select(0, target)
         distance = gap.norm(dim=1, keepdim=True)
         weight = (1 - distance[:, 0].square()).clamp_min(0) ** 2 + 1e-3
-        v = self.scale.velocities(graph.positions.diff(dim=1))
-        newest = v[:, -1]
-        edges = [gap, distance, newest.index_select(0, source) - newest.index_select(0, target)]
+        v = graph.positions.diff(dim=1)
+        rate = (v[:, -1].index_select(0, source) - v[:, -1].index_select(0, target)) / r.index_select(0, target)
+        edges = [gap, distance, _squash(rate)]
         pull = (graph.gravity / self.scale.acceleration_size).clamp(-10, 10)[scene]
         size = (graph.spacing.log() + 3.5)[scene, None]
         walls = self._to_walls(graph, x)
-        nodes = [v.flatten(1), walls.clamp(-1, 1.5), self.embedding(graph.material), pull, size]
+        near_wall = (1.5 - walls).clamp(0, 1).amax(1, keepdim=True)
+        past = (v.diff(dim=1) / self.scale.acceleration_size).flatten(1)
+        nodes = [
+            past,
+            near_wall * self.scale.velocities(v[:, -1]),
+            walls.clamp(-1, 1.5),
+            self.embedding(graph.material),
+            pull,
+            size,
+        ]
         if self.rest:
             first = (graph.rest.index_select(0, source) - graph.rest.index_select(0, target)) / r.index_select(0, target)
             length = first.norm(dim=1, keepdim=True)
-            soft = (1 + (length / 3).square()).rsqrt()
-            edges += [first * soft, length * soft]
             near = weight * (1 + length[:, 0].square()).reciprocal() ** 2
-            nodes.append(_deformation(gap, first, near, target, len(x)))
+            now, then = _deformation(gap, first, near, target, len(x))
+            turn, stretch = ops.polar(now)
+            turned = (turn.index_select(0, target) @ first[:, :, None])[..., 0]
+            edges += [_squash(gap - turned), _squash(distance - length)]
+            nodes.append(_squash(turn @ (stretch - then) @ turn.mT).flatten(1))
         e = torch.cat(edges, 1)
         total = ops.scatter(weight, target, 0, len(x))
         weight = weight / total.index_select(0, target)
@@ -157,17 +168,25 @@ class GIOROM(Stepper):
         return up - down
 
 
-def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: int) -> Tensor:
-    """Returns tanh(F - 1) of the best affine map from first to present displacements of the neighbours."""
+def _squash(strain: Tensor) -> Tensor:
+    """Returns strains of a few per cent as numbers near one, and no larger than 3."""
+    z = 8 * strain
+    return z * (1 + (z / 3).square()).rsqrt()
+
+
+def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Returns the best linear maps to the present displacements of the neighbours from the first ones, and to the first ones.
+
+    The second is the identity but for the regularisation, which matters where neighbours are on one line or there are none.
+    """
     d = gap.shape[1]
     w = weight[:, None, None]
     both = torch.cat([gap[:, :, None] * first[:, None], first[:, :, None] * first[:, None]], 1)
     moments = ops.scatter((w * both).flatten(1), target, 0, n).unflatten(1, (2 * d, d))
-    one = torch.eye(d, dtype=gap.dtype, device=gap.device)
-    trace = moments[:, d:].diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
-    ridge = 1e-2 * trace / d + 1e-6
-    affine = torch.linalg.solve_ex(moments[:, d:] + ridge * one, moments[:, :d] + ridge * one, left=False)[0]
-    return (affine - one).tanh().flatten(1)
+    size = moments[:, d:].diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    ridge = (1e-2 * size / d + 1e-9) * torch.eye(d, dtype=gap.dtype, device=gap.device)
+    now, then = torch.linalg.solve_ex(moments[:, d:] + ridge, moments, left=False)[0].split(d, 1)
+    return now, then
 
 
 def without_rigid(

@@ -179,21 +179,36 @@ def test_materials_and_first_positions_are_seen():
         assert torch.equal(fluid(moved), fluid(graph))
 
 
-def test_a_rigid_motion_is_no_deformation():
-    """A turned and moved neighbourhood has F = R, and the first one F = 1, so that nothing of it is seen."""
+def rotation(dim):
+    skew = torch.tensor([[0, -1.3, 0.4], [1.3, 0, 0.7], [-0.4, -0.7, 0]], dtype=torch.float64)[:dim, :dim]
+    return torch.linalg.matrix_exp(skew)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_the_orientation_at_the_start_does_not_matter(dim):
+    """First positions are seen as the shape that particles had, wherever and however turned it was."""
+    net, graph = ready(dim), random_particles(40, dim, dtype=torch.float64)
+    graph.rest = graph.newest + 0.02 * torch.randn_like(graph.rest)
+    turned = graph.clone()
+    turned.rest = graph.rest @ rotation(dim).T + 0.3
+    with torch.no_grad():
+        torch.testing.assert_close(net(turned), net(graph), rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_rigid_motion_is_no_deformation(dim):
+    """A turned neighbourhood has F = R S with the S of the first one, which is 1 where there are neighbours all around."""
     from geoops.models._giorom import _deformation
 
-    x = torch.rand(40, 3, dtype=torch.float64)
-    edges = random_particles(40, 3, dtype=torch.float64)
-    edges.positions = x[:, None].repeat(1, 6, 1)
-    source, target = edges.joined().edge_index
-    first = x[source] - x[target]
-    turn = torch.linalg.matrix_exp(torch.tensor([[0, -0.3, 0.1], [0.3, 0, 0.2], [-0.1, -0.2, 0]], dtype=torch.float64))
-    weight = torch.ones(len(source), dtype=torch.float64)
-    assert _deformation(first, first, weight, target, 40).abs().max() < 1e-12
-    many = torch.bincount(target, minlength=40) > 8
-    F = _deformation(first @ turn.T, first, weight, target, 40).atanh()[many].unflatten(1, (3, 3))
-    torch.testing.assert_close(F, (turn - torch.eye(3)).expand_as(F), rtol=0.05, atol=0.03)
+    graph = random_particles(60, dim, dtype=torch.float64)
+    source, target = graph.edge_index
+    first = (graph.newest[source] - graph.newest[target]) / graph.radius
+    weight, turn = torch.ones(len(source), dtype=torch.float64), rotation(dim)
+    now, then = _deformation(first @ turn.T, first, weight, target, 60)
+    torch.testing.assert_close(now, turn @ then, rtol=0, atol=1e-12)
+    many = torch.bincount(target, minlength=60) > 4 * dim
+    assert many.any()
+    torch.testing.assert_close(then[many], torch.eye(dim).double().expand_as(then[many]), rtol=0, atol=0.1)
 
 
 @pytest.mark.parametrize("dim", [2, 3])
