@@ -61,6 +61,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "dropout": ("AuthorsGIOROM", SMALL | MENDED | {"dropout": 0.3}),
     "published": ("AuthorsGIOROM", SMALL),
     "ours": ("GIOROM", {}),
+    "noise kept": ("GIOROM", {}),
     "no rest": ("GIOROM", {"rest": False}),
     "no momentum": ("GIOROM", {"momentum": False}),
     "no lattice": ("GIOROM", {"processor": "none"}),
@@ -111,7 +112,8 @@ def train(args: argparse.Namespace, name: str) -> Path:
     runs.mkdir(parents=True, exist_ok=True)
     cls, more = VARIANTS[name]
     network = {"class_path": f"geoops.models.{cls}", "init_args": more}
-    overlay.write_text(yaml.safe_dump({"model": {"network": network}}))
+    restore = 1.0 if cls == "GIOROM" and name != "noise kept" else 0.0  # as published for the others
+    overlay.write_text(yaml.safe_dump({"data": {"restore": restore}, "model": {"network": network}}))
     seconds = round(60 * args.minutes)
     time = f"00:{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     # There is no such split: tests are made here, with the same samples for all.

@@ -23,11 +23,16 @@ class GIOROM(Stepper):
     $$h = \mathrm{enc}(x),\quad h \leftarrow \mathrm{edges}^{K}(h),\quad h \leftarrow h + P\,U(\mathrm{to\,lattice}(h)),\quad
     h \leftarrow \mathrm{edges}^{K}(h),\quad a = g + s\,\mathrm{dec}(h)$$
 
-    The last layer starts at zero: a new network lets everything fall freely. Node features are normalised velocities, the
-    distances to the walls in units of their reach, the material, gravity, the logarithm of the distance between samples, and
-    the deformation of the neighbourhood since the start; edges know the present and the first displacement of their particles.
-    Everything is relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means,
-    so that the number of samples can change.
+    The last layer starts at zero: a new network lets everything fall freely. Nodes know past accelerations, the distances to the
+    walls in units of their reach and, near walls, their velocity, the material, gravity, the logarithm of the distance between
+    samples, and the strain of the neighbourhood since the start; edges know the displacement of their particles and its rate,
+    and how it differs from the first one, turned with the rotation R of the neighbourhood,
+
+    $$x_j - x_i - R_i (X_j - X_i), \qquad F_i = R_i S_i = \arg\min_F \textstyle\sum_j w_{ij} |x_j - x_i - F (X_j - X_i)|^2 .$$
+
+    A body that moves and turns without a change of shape thus looks the same in all directions and at all speeds. Everything is
+    relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means, so that the
+    number of samples can change.
 
     With `momentum` there are two outputs, reactions of the walls f, along their normals n and within their reach only, and one
     from which what moves or turns its scene as a rigid body is taken away,
@@ -54,7 +59,7 @@ class GIOROM(Stepper):
         ValueError: an option is not known or out of range.
 
     Source: Viswanath et al., "Reduced-Order Neural Operators", arXiv 2407.03925. Ours: the lattice of the box, splines instead
-    of a ball around each node, means with smooth weights, the U-Net, the deformation, free fall as the start.
+    of a ball around each node, means with smooth weights, the U-Net, co-rotated shapes, free fall as the start.
     """
 
     def __init__(
@@ -116,14 +121,8 @@ class GIOROM(Stepper):
         walls = self._to_walls(graph, x)
         near_wall = (1.5 - walls).clamp(0, 1).amax(1, keepdim=True)
         past = (v.diff(dim=1) / self.scale.acceleration_size).flatten(1)
-        nodes = [
-            past,
-            near_wall * self.scale.velocities(v[:, -1]),
-            walls.clamp(-1, 1.5),
-            self.embedding(graph.material),
-            pull,
-            size,
-        ]
+        towards = near_wall * self.scale.velocities(v[:, -1])
+        nodes = [past, towards, walls.clamp(-1, 1.5), self.embedding(graph.material), pull, size]
         if self.rest:
             first = (graph.rest.index_select(0, source) - graph.rest.index_select(0, target)) / r.index_select(0, target)
             length = first.norm(dim=1, keepdim=True)

@@ -193,6 +193,7 @@ def test_motions_that_are_too_short(copied):
         ({"limit_train": 0}, r"data\.limit_train must be at least 1"),
         ({"keep": 0.0}, r"data\.keep is a share of the particles in \(0, 1\], got 0"),
         ({"noise": -1.0}, r"data\.noise must be at least 0"),
+        ({"restore": 1.5}, r"data\.restore is a share of the noise in \[0, 1\], got 1\.5"),
         ({"jitter": 1.0}, r"data\.jitter in \[0, 1\), got"),
         ({"samples": (10, 5)}, "expected 4 <= least <= most"),
         ({"choices": ("even",)}, "expected choices of"),

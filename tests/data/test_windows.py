@@ -56,6 +56,14 @@ def test_targets_are_those_of_noisy_windows():
     torch.testing.assert_close(a, truth - (eps[:, -1] - eps[:, -2]), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("restore", [0.0, 0.5, 1.0])
+def test_noise_of_positions_is_taken_back_in_part(restore):
+    motion = random_motion(60, dtype=torch.float64)
+    clean, noisy = (windows([motion], noise=n, restore=restore, steps=2, particles=20)[3] for n in (0.0, 1e-3))
+    left = (1 - restore) * (noisy.graph.newest - clean.graph.newest)
+    torch.testing.assert_close(noisy.future, clean.future + left[:, None], rtol=0, atol=1e-15)
+
+
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_true_accelerations_reproduce_a_motion(dtype, bound):
     """Check 3: over 200 frames, through the statistics that accelerations are normalised by."""

@@ -179,6 +179,16 @@ def test_materials_and_first_positions_are_seen():
         assert torch.equal(fluid(moved), fluid(graph))
 
 
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_common_velocity_does_not_matter(dim):
+    """Away from walls."""
+    net, graph = ready(dim), far_from_walls(random_particles(40, dim, dtype=torch.float64))
+    moving = graph.clone()
+    moving.positions = graph.positions + 0.05 * torch.arange(6.0, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        torch.testing.assert_close(net(moving), net(graph), rtol=1e-7, atol=1e-12)
+
+
 def rotation(dim):
     skew = torch.tensor([[0, -1.3, 0.4], [1.3, 0, 0.7], [-0.4, -0.7, 0]], dtype=torch.float64)[:dim, :dim]
     return torch.linalg.matrix_exp(skew)
