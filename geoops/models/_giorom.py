@@ -14,6 +14,7 @@ from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, lattice_pr
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
+STRAIN = 8  # what strains are multiplied with, so that those of some per cent are seen
 
 
 @final
@@ -54,6 +55,7 @@ class GIOROM(Stepper):
             attention, for themselves.
         rest: whether the first positions are seen; without them the network is one for fluids.
         momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
+        rate: what rates of strain, per frame, are multiplied with: large for what creeps.
 
     Raises:
         ValueError: an option is not known or out of range.
@@ -74,6 +76,7 @@ class GIOROM(Stepper):
         channels: Sequence[int] = (16, 32, 64),
         rest: bool = True,
         momentum: bool = True,
+        rate: float = 8.0,
     ):
         super().__init__(sizes)
         if processor not in ("unet", "fno", "attention", "none"):
@@ -83,10 +86,12 @@ class GIOROM(Stepper):
                 "GIOROM: expected width >= 1, lattice >= 1, before >= 0 and after >= 0, "
                 f"got {width}, {lattice}, {before} and {after}"
             )
+        if not rate > 0:
+            raise ValueError(f"GIOROM: expected rate > 0, got {rate}")
         if not channels or min(channels) < 1:
             raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim
-        self.lattice, self.rest = lattice, rest
+        self.lattice, self.rest, self.rate = lattice, rest, rate
         nodes = d * sizes.history + 3 * d + EMBEDDING + 1 + (d * d if rest else 0)
         edges = 2 * d + 1 + (d + 1 if rest else 0)
         self.embedding = nn.Embedding(len(sizes.materials), EMBEDDING)
@@ -115,7 +120,7 @@ class GIOROM(Stepper):
         weight = (1 - distance[:, 0].square()).clamp_min(0) ** 2 + 1e-3
         v = graph.positions.diff(dim=1)
         rate = (v[:, -1].index_select(0, source) - v[:, -1].index_select(0, target)) / r.index_select(0, target)
-        edges = [gap, distance, _squash(rate)]
+        edges = [gap, distance, _bounded(self.rate * rate)]
         pull = (graph.gravity / self.scale.acceleration_size).clamp(-10, 10)[scene]
         size = (graph.spacing.log() + 3.5)[scene, None]
         walls = self._to_walls(graph, x)
@@ -130,8 +135,8 @@ class GIOROM(Stepper):
             now, then = _deformation(gap, first, near, target, len(x))
             turn, stretch = ops.polar(now)
             turned = (turn.index_select(0, target) @ first[:, :, None])[..., 0]
-            edges += [_squash(gap - turned), _squash(distance - length)]
-            nodes.append(_squash(turn @ (stretch - then) @ turn.mT).flatten(1))
+            edges += [_bounded(STRAIN * (gap - turned)), _bounded(STRAIN * (distance - length))]
+            nodes.append(_bounded(STRAIN * (turn @ (stretch - then) @ turn.mT)).flatten(1))
         e = torch.cat(edges, 1)
         total = ops.scatter(weight, target, 0, len(x))
         weight = weight / total.index_select(0, target)
@@ -167,10 +172,9 @@ class GIOROM(Stepper):
         return up - down
 
 
-def _squash(strain: Tensor) -> Tensor:
-    """Returns strains of a few per cent as numbers near one, and no larger than 3."""
-    z = 8 * strain
-    return z * (1 + (z / 3).square()).rsqrt()
+def _bounded(x: Tensor) -> Tensor:
+    """Returns numbers no larger than 3, and small ones as they are."""
+    return x * (1 + (x / 3).square()).rsqrt()
 
 
 def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: int) -> tuple[Tensor, Tensor]:
