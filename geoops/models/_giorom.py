@@ -14,6 +14,7 @@ from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, lattice_pr
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
+LEAK = 0.1  # how much walls pull, as a share of how they push
 STRAIN = 8  # what strains are multiplied with, so that those of some per cent are seen
 
 
@@ -149,7 +150,7 @@ class GIOROM(Stepper):
             h = block(h, e, weight, graph.edge_index)
         out = self.decoder(h)
         if self.momentum:
-            out = self._reactions(walls, out[:, d:]) + without_rigid(out[:, :d], x, scene, graph.scenes)
+            out = self._reactions(walls, out[:, d:]) + self._supported(walls, out[:, :d], x, scene, graph.scenes)
         return graph.gravity[scene] + self.scale.acceleration_size * out
 
     def _to_walls(self, graph: ParticleGraph, x: Tensor) -> Tensor:
@@ -168,8 +169,18 @@ class GIOROM(Stepper):
 
     def _reactions(self, walls: Tensor, push: Tensor) -> Tensor:
         """Returns what the walls do to the particles within their reach, along the normals of the walls."""
-        up, down = ((1 - walls).clamp(0, 1) * F.leaky_relu(push, 0.1)).chunk(2, 1)
+        up, down = ((1 - walls).clamp(0, 1) * F.leaky_relu(push, LEAK)).chunk(2, 1)
         return up - down
+
+    def _supported(self, walls: Tensor, a: Tensor, x: Tensor, scene: Tensor, scenes: int) -> Tensor:
+        """Returns accelerations whose rigid part is what walls that are touched can cause, none if there are none."""
+        touch = ops.scatter(2 * (1 - walls), scene, 0, scenes, reduce="max").clamp(0, 1)
+        low, high = touch.chunk(2, 1)
+        mean, spin = rigid_part(a, x, scene, scenes)
+        up, down = torch.maximum(low, LEAK * high), torch.maximum(high, LEAK * low)
+        allowed = up * mean.clamp_min(0) + down * mean.clamp_max(0)
+        share = touch.amax(1, keepdim=True)
+        return a + (allowed - mean)[scene] + (share - 1)[scene] * spin
 
 
 def _bounded(x: Tensor) -> Tensor:
@@ -192,19 +203,20 @@ def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: 
     return now, then
 
 
-def without_rigid(
+def rigid_part(
     a: Float[Tensor, "particles dim"], x: Float[Tensor, "particles dim"], scene: Int[Tensor, " particles"], scenes: int
-) -> Float[Tensor, "particles dim"]:
-    """Returns accelerations without the part that moves or turns the particles of a scene, of equal masses, as a rigid body."""
+) -> tuple[Float[Tensor, "scenes dim"], Float[Tensor, "particles dim"]]:
+    """Returns the part of accelerations that moves the particles of a scene, of equal masses, and the part that turns them."""
     d = a.shape[1]
     count = ops.scatter(torch.ones_like(a[:, :1]), scene, 0, scenes).clamp_min(1)
     arm = x - (ops.scatter(x, scene, 0, scenes) / count)[scene]
-    a = a - (ops.scatter(a, scene, 0, scenes) / count)[scene]
+    mean = ops.scatter(a, scene, 0, scenes) / count
+    a = a - mean[scene]
     if d == 2:
         across = torch.stack([-arm[:, 1], arm[:, 0]], 1)
         turn = ops.scatter((across * a).sum(1, keepdim=True), scene, 0, scenes)
         inertia = ops.scatter(arm.square().sum(1, keepdim=True), scene, 0, scenes)
-        return a - (turn / inertia.clamp_min(1e-12))[scene] * across
+        return mean, (turn / inertia.clamp_min(1e-12))[scene] * across
     turn = ops.scatter(torch.linalg.cross(arm, a), scene, 0, scenes)
     one = torch.eye(3, dtype=a.dtype, device=a.device)
     each = arm.square().sum(1)[:, None, None] * one - arm[:, :, None] * arm[:, None]
@@ -214,4 +226,4 @@ def without_rigid(
     spin = torch.linalg.solve_ex(regular, turn)[0]
     rest = turn - (inertia @ spin[:, :, None])[..., 0]  # one refinement takes away what the regularisation leaves
     spin = spin + torch.linalg.solve_ex(regular, rest)[0]
-    return a - torch.linalg.cross(spin[scene], arm)
+    return mean, torch.linalg.cross(spin[scene], arm)
