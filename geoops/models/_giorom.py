@@ -173,14 +173,21 @@ class GIOROM(Stepper):
         return up - down
 
     def _supported(self, walls: Tensor, a: Tensor, x: Tensor, scene: Tensor, scenes: int) -> Tensor:
-        """Returns accelerations whose rigid part is what walls that are touched can cause, none if there are none."""
-        touch = ops.scatter(2 * (1 - walls), scene, 0, scenes, reduce="max").clamp(0, 1)
-        low, high = touch.chunk(2, 1)
-        mean, spin = rigid_part(a, x, scene, scenes)
-        up, down = torch.maximum(low, LEAK * high), torch.maximum(high, LEAK * low)
-        allowed = up * mean.clamp_min(0) + down * mean.clamp_max(0)
-        share = touch.amax(1, keepdim=True)
-        return a + (allowed - mean)[scene] + (share - 1)[scene] * spin
+        """Returns accelerations whose rigid part is that of forces of the walls, along normals and where they are touched."""
+        d, near = x.shape[1], (1 - walls).clamp(0, 1)
+        touch = (2 * ops.scatter(near, scene, 0, scenes, reduce="max")).clamp_max(1)
+        bodies = Bodies(x, scene, scenes)
+        mean, spin = bodies.rigid(a)
+        push = touch * F.leaky_relu(torch.cat([mean, -mean], 1), LEAK)
+        low, high = push.chunk(2, 1)
+        # where each wall is touched, from the middle of the scene
+        weight = near.square()
+        at = ops.scatter((weight[:, :, None] * bodies.arm[:, None]).flatten(1), scene, 0, scenes).unflatten(1, (2 * d, d))
+        at = at / (ops.scatter(weight, scene, 0, scenes)[..., None] + 1e-6)
+        normal = torch.eye(d, dtype=x.dtype, device=x.device)
+        force = push[..., None] * torch.cat([normal, -normal])
+        turn = bodies.count[:, None] * across(at, force)
+        return a + (low - high - mean)[scene] + bodies.turning(turn.sum(1)) - spin
 
 
 def _bounded(x: Tensor) -> Tensor:
@@ -203,27 +210,40 @@ def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: 
     return now, then
 
 
-def rigid_part(
-    a: Float[Tensor, "particles dim"], x: Float[Tensor, "particles dim"], scene: Int[Tensor, " particles"], scenes: int
-) -> tuple[Float[Tensor, "scenes dim"], Float[Tensor, "particles dim"]]:
-    """Returns the part of accelerations that moves the particles of a scene, of equal masses, and the part that turns them."""
-    d = a.shape[1]
-    count = ops.scatter(torch.ones_like(a[:, :1]), scene, 0, scenes).clamp_min(1)
-    arm = x - (ops.scatter(x, scene, 0, scenes) / count)[scene]
-    mean = ops.scatter(a, scene, 0, scenes) / count
-    a = a - mean[scene]
-    if d == 2:
-        across = torch.stack([-arm[:, 1], arm[:, 0]], 1)
-        turn = ops.scatter((across * a).sum(1, keepdim=True), scene, 0, scenes)
-        inertia = ops.scatter(arm.square().sum(1, keepdim=True), scene, 0, scenes)
-        return mean, (turn / inertia.clamp_min(1e-12))[scene] * across
-    turn = ops.scatter(torch.linalg.cross(arm, a), scene, 0, scenes)
-    one = torch.eye(3, dtype=a.dtype, device=a.device)
-    each = arm.square().sum(1)[:, None, None] * one - arm[:, :, None] * arm[:, None]
-    inertia = ops.scatter(each.flatten(1), scene, 0, scenes).unflatten(1, (3, 3))
-    size = inertia.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
-    regular = inertia + (1e-6 * size + 1e-12) * one  # particles on one line do not resist a turn around it
-    spin = torch.linalg.solve_ex(regular, turn)[0]
-    rest = turn - (inertia @ spin[:, :, None])[..., 0]  # one refinement takes away what the regularisation leaves
-    spin = spin + torch.linalg.solve_ex(regular, rest)[0]
-    return mean, torch.linalg.cross(spin[scene], arm)
+def across(a: Float[Tensor, "*batch dim"], b: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch axes"]:
+    """Returns the cross product, one number in the plane."""
+    if a.shape[-1] == 3:
+        return torch.linalg.cross(a, b)
+    return a[..., :1] * b[..., 1:] - a[..., 1:] * b[..., :1]
+
+
+@final
+class Bodies:
+    """The particles of each scene, of equal masses, as one rigid body."""
+
+    def __init__(self, x: Float[Tensor, "particles dim"], scene: Int[Tensor, " particles"], scenes: int):
+        self.scene, self.scenes = scene, scenes
+        self.count = ops.scatter(torch.ones_like(x[:, :1]), scene, 0, scenes).clamp_min(1)
+        #: From the middle of the scene.
+        self.arm = x - (ops.scatter(x, scene, 0, scenes) / self.count)[scene]
+
+    def rigid(self, a: Float[Tensor, "particles dim"]) -> tuple[Float[Tensor, "scenes dim"], Float[Tensor, "particles dim"]]:
+        """Returns the part of accelerations that moves the scenes, and the part that turns them."""
+        mean = ops.scatter(a, self.scene, 0, self.scenes) / self.count
+        return mean, self.turning(ops.scatter(across(self.arm, a - mean[self.scene]), self.scene, 0, self.scenes))
+
+    def turning(self, turn: Float[Tensor, "scenes axes"]) -> Float[Tensor, "particles dim"]:
+        """Returns the accelerations of a rigid body with these sums of torques, for particles of unit mass."""
+        arm, scene, scenes = self.arm, self.scene, self.scenes
+        if arm.shape[1] == 2:
+            inertia = ops.scatter(arm.square().sum(1, keepdim=True), scene, 0, scenes)
+            return (turn / inertia.clamp_min(1e-12))[scene] * torch.stack([-arm[:, 1], arm[:, 0]], 1)
+        one = torch.eye(3, dtype=arm.dtype, device=arm.device)
+        each = arm.square().sum(1)[:, None, None] * one - arm[:, :, None] * arm[:, None]
+        inertia = ops.scatter(each.flatten(1), scene, 0, scenes).unflatten(1, (3, 3))
+        size = inertia.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+        regular = inertia + (1e-6 * size + 1e-12) * one  # particles on one line do not resist a turn around it
+        spin = torch.linalg.solve_ex(regular, turn)[0]
+        rest = turn - (inertia @ spin[:, :, None])[..., 0]  # one refinement takes away what the regularisation leaves
+        spin = spin + torch.linalg.solve_ex(regular, rest)[0]
+        return torch.linalg.cross(spin[scene], arm)
