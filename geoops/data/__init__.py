@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ._windows import chosen_samples as chosen_samples
     from ._windows import radius_of as radius_of
     from ._windows import random_walk as random_walk
+    from ._windows import smooth_walk as smooth_walk
     from ._windows import window as window
 
 _MODULES = {
@@ -86,6 +87,7 @@ _MODULES = {
     "chosen_samples": "_windows",
     "radius_of": "_windows",
     "random_walk": "_windows",
+    "smooth_walk": "_windows",
     "window": "_windows",
 }
 
@@ -124,6 +126,7 @@ __all__ = [
     "read_trajectory",
     "resolve_material",
     "simulated",
+    "smooth_walk",
     "split_files",
     "to_shapes",
     "window",

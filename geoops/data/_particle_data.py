@@ -34,6 +34,7 @@ class ParticleData(LightningDataModule):
         jitter: most that the radius is changed at random in training, as a share.
         history: velocities that a stepper sees.
         noise: deviation of the noise on the newest velocity in training, in lengths per frame.
+        strain: deviation of the strain per frame of noise that neighbours share, at all lengths up to the size of the bodies.
         restore: share of the noise of positions that the frames after a window do not have, in [0, 1]. With 0 steppers learn to
             keep displacements that noise made, as GNS does; with more that a body goes back to its shape.
         particles_per_step: about how many particles a training batch has; small samples come in larger batches.
@@ -60,6 +61,7 @@ class ParticleData(LightningDataModule):
         jitter: float = 0.1,
         history: int = 5,
         noise: float = 3e-4,
+        strain: float = 0.0,
         restore: float = 0.0,
         particles_per_step: int = 1000,
         symmetric: bool = True,
@@ -79,11 +81,14 @@ class ParticleData(LightningDataModule):
                 raise ValueError(f"data.{name} must be at least 1, got {value}")
         if not 0 < keep <= 1:
             raise ValueError(f"data.keep is a share of the particles in (0, 1], got {keep}")
-        if not noise >= 0 or not 0 <= jitter < 1:
-            raise ValueError(f"data.noise must be at least 0 and data.jitter in [0, 1), got {noise} and {jitter}")
+        if not noise >= 0 or not strain >= 0 or not 0 <= jitter < 1:
+            raise ValueError(
+                f"data.noise and data.strain must be at least 0 and data.jitter in [0, 1), got {noise}, {strain} and {jitter}"
+            )
         if not 0 <= restore <= 1:
             raise ValueError(f"data.restore is a share of the noise in [0, 1], got {restore}")
-        self.root, self.history, self.noise, self.restore = Path(root), history, noise, restore
+        self.root, self.history, self.noise = Path(root), history, noise
+        self.strain, self.restore = strain, restore
         self.sampling = Sampling(*samples, choices=tuple(choices), degree=degree, jitter=jitter)
         self.particles_per_step, self.symmetric, self.queries = particles_per_step, symmetric, queries
         self.keep, self.choice, self.seeds = keep, choice, seeds
@@ -199,6 +204,7 @@ class ParticleData(LightningDataModule):
                 sampling=self.sampling,
                 particles=self.particles_per_step,
                 noise=self.noise,
+                strain=self.strain,
                 restore=self.restore,
                 steps=self.steps,
                 symmetric=self.symmetric,

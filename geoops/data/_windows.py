@@ -68,6 +68,7 @@ class Windows:
         sampling: which particles are simulated.
         particles: about how many a batch has.
         noise: deviation of the random walk that is added to the newest velocity, in lengths per frame.
+        strain: deviation of the strain per frame of smooth noise of the newest velocity, see `smooth_walk`.
         restore: share of the noise of the newest position that the next frames do not have: 0 keeps it, as GNS does.
         steps: frames after the window.
         symmetric: whether axes are mirrored and exchanged at random, and gravity with them, in boxes whose walls are all alike.
@@ -84,6 +85,7 @@ class Windows:
         sampling: Sampling,
         particles: int,
         noise: float = 0.0,
+        strain: float = 0.0,
         restore: float = 0.0,
         steps: int = 1,
         symmetric: bool = False,
@@ -92,7 +94,7 @@ class Windows:
     ):
         self.motions, self.names, self.history, self.sampling = list(motions), list(names), history, sampling
         self.particles, self.noise, self.steps, self.symmetric = particles, noise, steps, symmetric
-        self.restore = restore
+        self.strain, self.restore = strain, restore
         self.seed, self.start = seed, start
         for motion in self.motions:
             if len(motion) < 2 + steps:
@@ -121,9 +123,11 @@ class Windows:
         radius = radius_of(motion, n, self.sampling.degree) * (1 + self.sampling.jitter * draw.uniform(-1, 1))
         graph = window(motion, chosen, last, self.names, self.history, radius)
         future = motion.x[last + 1 : last + 1 + self.steps, chosen].transpose(0, 1)
-        if self.noise:
+        if self.noise or self.strain:
             generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
             walk = random_walk(graph.positions, self.noise, generator)
+            if self.strain:
+                walk = walk + smooth_walk(graph.positions, self.strain, float(graph.spacing), generator)
             graph.positions = graph.positions + walk
             future = future + (1 - self.restore) * walk[:, -1:]
         if self.symmetric and len(set(motion.box.walls)) == 1:
@@ -196,6 +200,34 @@ def random_walk(
     steps = torch.randn(n, frames - 1, d, generator=generator, dtype=positions.dtype) * noise / math.sqrt(frames - 1)
     walk = steps.cumsum(1).cumsum(1)
     return torch.cat([torch.zeros(n, 1, d, dtype=positions.dtype), walk], 1).to(positions.device)
+
+
+def smooth_walk(
+    positions: Float[Tensor, "particles frames dim"],
+    strain: float,
+    spacing: float,
+    generator: torch.Generator | None = None,
+    waves: int = 4,
+) -> Float[Tensor, "particles frames dim"]:
+    r"""Returns noise that neighbours share: waves whose velocities walk at random, each of them with the same strain per frame.
+
+    $$\epsilon(x) = \tfrac{1}{\sqrt W} \sum_w \sin(2 \pi\, k_w \cdot x / \lambda_w + \varphi_w)\, c_w, \qquad
+    |c_w| \sim \mathrm{strain}\ \lambda_w / 2 \pi$$
+
+    Wave lengths are drawn evenly in their logarithm, from four times the spacing to twice the size of the cloud: errors of
+    roll-outs grow at all lengths, and independent noise has hardly any strain over long ones.
+    """
+    n, frames, d = positions.shape
+    x = positions[:, -1]
+    size = float((x.amax(0) - x.amin(0)).max()) if n else 0.0
+    least, most = math.log(4 * spacing), math.log(max(2 * size, 4 * spacing))
+    length = torch.exp(least + (most - least) * torch.rand(waves, generator=generator, dtype=x.dtype))
+    along = torch.nn.functional.normalize(torch.randn(waves, d, generator=generator, dtype=x.dtype), dim=1)
+    phase = 2 * math.pi * torch.rand(waves, generator=generator, dtype=x.dtype)
+    shape = torch.sin(2 * math.pi * x.cpu() @ along.T / length + phase)
+    walk = random_walk(torch.zeros(waves, frames, d, dtype=x.dtype), strain, generator)
+    walk = walk * (length / (2 * math.pi * math.sqrt(waves)))[:, None, None]
+    return torch.einsum("nw,wfd->nfd", shape, walk).to(x.device)
 
 
 def _changed(graph: ParticleGraph, future: Tensor, draw: np.random.Generator) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from geoops.data import Sampling, Windows, chosen_samples, radius_of, random_walk, window
+from geoops.data import Sampling, Windows, chosen_samples, radius_of, random_walk, smooth_walk, window
 from geoops.geometry import connecting_radius, sample_spacing
 from geoops.models import GIOROM, StepperSizes
 from geoops.testing import random_motion
@@ -54,6 +54,25 @@ def test_targets_are_those_of_noisy_windows():
     truth = clean.future[:, 0] - 2 * clean.graph.positions[:, -1] + clean.graph.positions[:, -2]
     # the velocity error is corrected, the offset is kept
     torch.testing.assert_close(a, truth - (eps[:, -1] - eps[:, -2]), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_smooth_noise_has_the_strain_that_is_asked_for(dim):
+    """Over many draws; neighbours move alike, and the oldest frame has none."""
+    x = torch.rand(200, dim, dtype=torch.float64)
+    x[0], x[1] = 0, 1  # the size of the cloud stays
+    still, generator = x[:, None].repeat(1, 6, 1), torch.Generator().manual_seed(0)
+    near = torch.cat([x[:2], x[2:] + 1e-6 * torch.randn_like(x[2:])])
+    strains = []
+    for _ in range(200):
+        state = generator.get_state()
+        walk = smooth_walk(still, 0.01, 0.05, generator)
+        assert (walk[:, 0] == 0).all()
+        generator.set_state(state)
+        other = smooth_walk(near[:, None].repeat(1, 6, 1), 0.01, 0.05, generator)
+        v, u = walk[:, -1] - walk[:, -2], other[:, -1] - other[:, -2]
+        strains.append((u - v)[2:].square().sum(1) / (near - x)[2:].square().sum(1))
+    assert torch.stack(strains).mean().sqrt().item() == pytest.approx(0.01 * 0.5**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize("restore", [0.0, 0.5, 1.0])
