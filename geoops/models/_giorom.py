@@ -14,7 +14,6 @@ from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, lattice_pr
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
-LEAK = 0.1  # how much walls pull, as a share of how they push
 STRAIN = 8  # what strains are multiplied with, so that those of some per cent are seen
 
 
@@ -150,7 +149,7 @@ class GIOROM(Stepper):
             h = block(h, e, weight, graph.edge_index)
         out = self.decoder(h)
         if self.momentum:
-            out = self._reactions(walls, out[:, d:]) + self._supported(walls, out[:, :d], x, scene, graph.scenes)
+            out = self._reactions(walls, out[:, d:]) + without_rigid(out[:, :d], x, scene, graph.scenes)
         return graph.gravity[scene] + self.scale.acceleration_size * out
 
     def _to_walls(self, graph: ParticleGraph, x: Tensor) -> Tensor:
@@ -169,25 +168,8 @@ class GIOROM(Stepper):
 
     def _reactions(self, walls: Tensor, push: Tensor) -> Tensor:
         """Returns what the walls do to the particles within their reach, along the normals of the walls."""
-        up, down = ((1 - walls).clamp(0, 1) * F.leaky_relu(push, LEAK)).chunk(2, 1)
+        up, down = ((1 - walls).clamp(0, 1) * F.leaky_relu(push, 0.1)).chunk(2, 1)
         return up - down
-
-    def _supported(self, walls: Tensor, a: Tensor, x: Tensor, scene: Tensor, scenes: int) -> Tensor:
-        """Returns accelerations whose rigid part is that of forces of the walls, along normals and where they are touched."""
-        d, near = x.shape[1], (1 - walls).clamp(0, 1)
-        touch = (2 * ops.scatter(near, scene, 0, scenes, reduce="max")).clamp_max(1)
-        bodies = Bodies(x, scene, scenes)
-        mean, spin = bodies.rigid(a)
-        push = touch * F.leaky_relu(torch.cat([mean, -mean], 1), LEAK)
-        low, high = push.chunk(2, 1)
-        # where each wall is touched, from the middle of the scene
-        weight = near.square()
-        at = ops.scatter((weight[:, :, None] * bodies.arm[:, None]).flatten(1), scene, 0, scenes).unflatten(1, (2 * d, d))
-        at = at / (ops.scatter(weight, scene, 0, scenes)[..., None] + 1e-6)
-        normal = torch.eye(d, dtype=x.dtype, device=x.device)
-        force = push[..., None] * torch.cat([normal, -normal])
-        turn = bodies.count[:, None] * across(at, force)
-        return a + (low - high - mean)[scene] + bodies.turning(turn.sum(1)) - spin
 
 
 def _bounded(x: Tensor) -> Tensor:
@@ -210,40 +192,26 @@ def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: 
     return now, then
 
 
-def across(a: Float[Tensor, "*batch dim"], b: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch axes"]:
-    """Returns the cross product, one number in the plane."""
-    if a.shape[-1] == 3:
-        return torch.linalg.cross(a, b)
-    return a[..., :1] * b[..., 1:] - a[..., 1:] * b[..., :1]
-
-
-@final
-class Bodies:
-    """The particles of each scene, of equal masses, as one rigid body."""
-
-    def __init__(self, x: Float[Tensor, "particles dim"], scene: Int[Tensor, " particles"], scenes: int):
-        self.scene, self.scenes = scene, scenes
-        self.count = ops.scatter(torch.ones_like(x[:, :1]), scene, 0, scenes).clamp_min(1)
-        #: From the middle of the scene.
-        self.arm = x - (ops.scatter(x, scene, 0, scenes) / self.count)[scene]
-
-    def rigid(self, a: Float[Tensor, "particles dim"]) -> tuple[Float[Tensor, "scenes dim"], Float[Tensor, "particles dim"]]:
-        """Returns the part of accelerations that moves the scenes, and the part that turns them."""
-        mean = ops.scatter(a, self.scene, 0, self.scenes) / self.count
-        return mean, self.turning(ops.scatter(across(self.arm, a - mean[self.scene]), self.scene, 0, self.scenes))
-
-    def turning(self, turn: Float[Tensor, "scenes axes"]) -> Float[Tensor, "particles dim"]:
-        """Returns the accelerations of a rigid body with these sums of torques, for particles of unit mass."""
-        arm, scene, scenes = self.arm, self.scene, self.scenes
-        if arm.shape[1] == 2:
-            inertia = ops.scatter(arm.square().sum(1, keepdim=True), scene, 0, scenes)
-            return (turn / inertia.clamp_min(1e-12))[scene] * torch.stack([-arm[:, 1], arm[:, 0]], 1)
-        one = torch.eye(3, dtype=arm.dtype, device=arm.device)
-        each = arm.square().sum(1)[:, None, None] * one - arm[:, :, None] * arm[:, None]
-        inertia = ops.scatter(each.flatten(1), scene, 0, scenes).unflatten(1, (3, 3))
-        size = inertia.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
-        regular = inertia + (1e-6 * size + 1e-12) * one  # particles on one line do not resist a turn around it
-        spin = torch.linalg.solve_ex(regular, turn)[0]
-        rest = turn - (inertia @ spin[:, :, None])[..., 0]  # one refinement takes away what the regularisation leaves
-        spin = spin + torch.linalg.solve_ex(regular, rest)[0]
-        return torch.linalg.cross(spin[scene], arm)
+def without_rigid(
+    a: Float[Tensor, "particles dim"], x: Float[Tensor, "particles dim"], scene: Int[Tensor, " particles"], scenes: int
+) -> Float[Tensor, "particles dim"]:
+    """Returns accelerations without the part that moves or turns the particles of a scene, of equal masses, as a rigid body."""
+    d = a.shape[1]
+    count = ops.scatter(torch.ones_like(a[:, :1]), scene, 0, scenes).clamp_min(1)
+    arm = x - (ops.scatter(x, scene, 0, scenes) / count)[scene]
+    a = a - (ops.scatter(a, scene, 0, scenes) / count)[scene]
+    if d == 2:
+        across = torch.stack([-arm[:, 1], arm[:, 0]], 1)
+        turn = ops.scatter((across * a).sum(1, keepdim=True), scene, 0, scenes)
+        inertia = ops.scatter(arm.square().sum(1, keepdim=True), scene, 0, scenes)
+        return a - (turn / inertia.clamp_min(1e-12))[scene] * across
+    turn = ops.scatter(torch.linalg.cross(arm, a), scene, 0, scenes)
+    one = torch.eye(3, dtype=a.dtype, device=a.device)
+    each = arm.square().sum(1)[:, None, None] * one - arm[:, :, None] * arm[:, None]
+    inertia = ops.scatter(each.flatten(1), scene, 0, scenes).unflatten(1, (3, 3))
+    size = inertia.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+    regular = inertia + (1e-6 * size + 1e-12) * one  # particles on one line do not resist a turn around it
+    spin = torch.linalg.solve_ex(regular, turn)[0]
+    rest = turn - (inertia @ spin[:, :, None])[..., 0]  # one refinement takes away what the regularisation leaves
+    spin = spin + torch.linalg.solve_ex(regular, rest)[0]
+    return a - torch.linalg.cross(spin[scene], arm)

@@ -222,49 +222,17 @@ def test_a_rigid_motion_is_no_deformation(dim):
 
 
 @pytest.mark.parametrize("dim", [2, 3])
-def test_rigid_parts_are_all_that_is_rigid(dim):
-    """What moves and turns a scene as a whole is its own rigid part, and nothing rigid is left without it."""
-    from geoops.models._giorom import Bodies
+def test_nothing_rigid_is_left(dim):
+    """What moves and turns a scene as a whole vanishes, and taking it away twice changes nothing."""
+    from geoops.models._giorom import without_rigid
 
     scene = torch.arange(2).repeat_interleave(20)
     x = torch.randn(40, dim, dtype=torch.float64)
-    skew, shift = torch.randn(dim, dim, dtype=torch.float64), torch.randn(2, dim, dtype=torch.float64)
-    rigid = x @ (skew - skew.T) + shift[scene]
-    bodies = Bodies(x, scene, 2)
-    mean, spin = bodies.rigid(rigid)
-    torch.testing.assert_close(mean[scene] + spin, rigid, rtol=0, atol=1e-9)
-    other = torch.randn(40, dim, dtype=torch.float64)
-    mean, spin = bodies.rigid(other)
-    for part in bodies.rigid(other - mean[scene] - spin):
-        assert part.abs().max() < 1e-9
-
-
-@pytest.mark.parametrize("dim", [2, 3])
-def test_walls_push_what_touches_them(dim):
-    """A scene at its lower wall is pushed up and hardly down by its network, one between the walls not at all."""
-    from geoops.models._giorom import across
-
-    net, graph = ready(dim), random_particles(30, dim, dtype=torch.float64)
-    free = far_from_walls(graph)
-    touching = free.clone()
-    touching.bounds = free.bounds.clone()
-    touching.bounds[0, 0, 0] = graph.newest[:, 0].min()
-    wish = torch.randn(30, dim, dtype=torch.float64)
-    for sign, share in ((1, 1.0), (-1, 0.1)):
-        wish[:, 0] = wish[:, 0].abs() * sign
-        for scene, expected in ((free, 0.0), (touching, share)):
-            walls = net._to_walls(scene, scene.newest)
-            a = net._supported(walls, wish, scene.newest, scene.scene, 1)
-            mean = expected * wish[:, 0].mean()
-            torch.testing.assert_close(a[:, 0].mean(), mean, rtol=1e-9, atol=1e-12)
-            assert a[:, 1:].mean(0).abs().max() < 1e-9
-            # the force acts where the wall is touched
-            near = (1 - walls[:, :1]).clamp(0, 1).square()
-            arm = scene.newest - scene.newest.mean(0)
-            at = (near * arm).sum(0) / (near.sum() + 1e-6)
-            force = torch.zeros(dim, dtype=torch.float64)
-            force[0] = 30 * mean
-            torch.testing.assert_close(across(arm, a).sum(0), across(at, force), rtol=1e-6, atol=1e-9)
+    skew = torch.randn(dim, dim, dtype=torch.float64)
+    rigid = x @ (skew - skew.T) + torch.randn(2, dim, dtype=torch.float64)[scene]
+    assert without_rigid(rigid, x, scene, 2).abs().max() < 1e-9
+    once = without_rigid(torch.randn(40, dim, dtype=torch.float64), x, scene, 2)
+    torch.testing.assert_close(without_rigid(once, x, scene, 2), once, rtol=1e-9, atol=1e-9)
 
 
 def test_options_that_do_not_fit(unchecked):
