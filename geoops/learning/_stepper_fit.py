@@ -31,8 +31,7 @@ class StepperFit(ParticleFit):
 
     with the deviation s of the accelerations; after the share `unroll_from` of the budget `unroll` steps are made in a row, each
     with its own graph, and their positions compared, those after k steps in units of $s\,k(k+1)/2$, which is how far a constant
-    error of the acceleration would lead. With `huber` errors larger than it, in units of s, count linearly, so that rare impacts
-    do not outweigh the rest.
+    error of the acceleration would lead.
 
     Validation rolls out a sample of each motion from six true frames. Tests do so for several samples and report apart: the
     error of one step, of the roll-out of the samples, of a decoder that sees true samples, and of the decoder on the roll-out.
@@ -43,7 +42,6 @@ class StepperFit(ParticleFit):
             unless given `FlowMap` if there is water or sand, and `MovingLeastSquares` elsewhere.
         unroll: steps in a row.
         unroll_from: share of the budget after which they are made.
-        huber: errors beyond it count linearly; null for squares.
         optimizer: `adamw`, or `muon` for hidden matrices with AdamW for the rest.
         lr: highest learning rate.
         weight_decay: of matrices; biases and norms have none.
@@ -64,7 +62,6 @@ class StepperFit(ParticleFit):
         decoder: str | None = None,
         unroll: int = 3,
         unroll_from: float = 0.6,
-        huber: float | None = None,
         optimizer: Literal["adamw", "muon"] = "muon",
         lr: float = 2e-3,
         weight_decay: float = 1e-4,
@@ -87,10 +84,7 @@ class StepperFit(ParticleFit):
         )
         if unroll < 1 or not 0 <= unroll_from <= 1:
             raise ValueError(f"expected unroll >= 1 and unroll_from in [0, 1], got {unroll} and {unroll_from}")
-        if huber is not None and not huber > 0:
-            raise ValueError(f"expected huber > 0 or null, got {huber}")
         self._decoder, self._unroll, self._unroll_from, self._clamp = decoder, unroll, unroll_from, clamp
-        self._huber = math.inf if huber is None else huber
 
     def sizes(self) -> StepperSizes:
         """Returns dimension, materials and history of the data."""
@@ -132,9 +126,7 @@ class StepperFit(ParticleFit):
         size, total = self.network.scale.acceleration_size, graph.positions.new_zeros(())
         for k in range(count):
             x = self.network.next(graph)
-            error = (x - future[:, k]) / (size * (k + 1) * (k + 2) / 2)
-            within = error.abs().clamp_max(self._huber)
-            total = total + (within * (2 * error.abs() - within)).mean() / count
+            total = total + ((x - future[:, k]) / (size * (k + 1) * (k + 2) / 2)).square().mean() / count
             if k + 1 < count:
                 graph = graph.moved(x)
         return total
