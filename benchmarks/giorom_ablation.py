@@ -68,6 +68,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "GNS": ("GNS", {"width": 64, "layers": 5}),
     "GNS of the authors": ("GNS", {"width": 64, "layers": 5, "block": "giorom"}),
 }
+PUBLISHED_NOISE = {"strain": 0.0, "restore": 0.0}
 console = Console()
 
 
@@ -112,8 +113,8 @@ def train(args: argparse.Namespace, name: str) -> Path:
     runs.mkdir(parents=True, exist_ok=True)
     cls, more = VARIANTS[name]
     network = {"class_path": f"geoops.models.{cls}", "init_args": more}
-    restore = 1.0 if cls == "GIOROM" and name != "noise kept" else 0.0  # as published for the others
-    overlay.write_text(yaml.safe_dump({"data": {"restore": restore}, "model": {"network": network}}))
+    data = {} if cls == "GIOROM" and name != "noise kept" else PUBLISHED_NOISE
+    overlay.write_text(yaml.safe_dump({"data": data, "model": {"network": network}}))
     seconds = round(60 * args.minutes)
     time = f"00:{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     # There is no such split: tests are made here, with the same samples for all.
