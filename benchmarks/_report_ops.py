@@ -1,5 +1,6 @@
 """Tables and a plot of the native ops."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from _report_tables import Record, circumstances, ratio, read, table
@@ -7,11 +8,8 @@ from _report_tables import Record, circumstances, ratio, read, table
 GROWTH = Path("docs/images/ops_growth.png")
 
 
-def scatter(results: Path) -> str:
-    """Returns the table of reductions, or nothing."""
-    record = read(results / "scatter.json")
-    if record is None:
-        return ""
+def scatter(record: Record) -> str:
+    """Returns the table of reductions."""
     found = record["results"]
     widths = sorted({row["channels"] for row in found["rows"]})
     by = {(row["op"], row["pass"], row["channels"]): row for row in found["rows"]}
@@ -36,11 +34,8 @@ def scatter(results: Path) -> str:
     )
 
 
-def searches(results: Path) -> str:
-    """Returns the table of searches for neighbours, or nothing."""
-    record = read(results / "neighbours.json")
-    if record is None:
-        return ""
+def searches(record: Record) -> str:
+    """Returns the table of searches for neighbours."""
     found = record["results"]
     rows = [[row["search"], row["package"], f"{row['ms']:.3g}", ratio(row["times"])] for row in found["rows"]]
     million = found["million"]
@@ -53,11 +48,8 @@ def searches(results: Path) -> str:
     )
 
 
-def decompositions(results: Path) -> str:
-    """Returns the table of small dense kernels, or nothing."""
-    record = read(results / "small_dense.json")
-    if record is None:
-        return ""
+def decompositions(record: Record) -> str:
+    """Returns the table of small dense kernels."""
     found = record["results"]
     rows = [
         [f"`{r['op']}` {r['size']}x{r['size']}, {r['pass']}", f"{r['ms']:.3g}", f"{r['torch_ms']:.3g}", ratio(r["speedup"])]
@@ -72,11 +64,8 @@ def decompositions(results: Path) -> str:
     )
 
 
-def edges(results: Path) -> str:
-    """Returns the table of fused edge ops, or nothing."""
-    record = read(results / "edge_sum.json")
-    if record is None:
-        return ""
+def edges(record: Record) -> str:
+    """Returns the table of fused edge ops."""
     found = record["results"]
     rows = [
         [f"`{r['op']}`, {r['pass']}", r["channels"], f"{r['ms']['geoops']:.3g}"]
@@ -93,11 +82,8 @@ def edges(results: Path) -> str:
     )
 
 
-def growth(results: Path) -> str:
-    """Returns how time grows with size, or nothing."""
-    record = read(results / "growth.json")
-    if record is None:
-        return ""
+def growth(record: Record) -> str:
+    """Returns how time grows with size."""
     found = record["results"]
     rows = [[r["op"], *(f"{ms:.3g}" for ms in r["ms"]), f"{r['slope']:.2f}"] for r in found["rows"]]
     return (
@@ -109,11 +95,8 @@ def growth(results: Path) -> str:
     )
 
 
-def attention(results: Path) -> str:
-    """Returns the table of relative_attention, or nothing."""
-    record = read(results / "relative_attention.json")
-    if record is None:
-        return ""
+def attention(record: Record) -> str:
+    """Returns the table of relative_attention."""
     found = record["results"]
     rows = [
         [f"`relative_attention`, {r['tokens']} tokens", r["channels"], r["ms"], r["torch_ms"], ratio(r["speedup"])]
@@ -125,11 +108,8 @@ def attention(results: Path) -> str:
     )
 
 
-def wheel(results: Path) -> str:
-    """Returns under what else the wheel was tested, or nothing."""
-    record = read(results / "wheel_check.json")
-    if record is None:
-        return ""
+def wheel(record: Record) -> str:
+    """Returns under what else the wheel was tested."""
     found = record["results"]
     built, tested, tests = found["built_with"], found["tested_with"], found["tests"]
     passed = tests["tests"] - tests["failures"] - tests["errors"] - tests["skipped"]
@@ -140,15 +120,27 @@ def wheel(results: Path) -> str:
     )
 
 
+#: Files of results, and what is told of them.
+SECTIONS = {
+    "scatter": scatter,
+    "neighbours": searches,
+    "small_dense": decompositions,
+    "edge_sum": edges,
+    "relative_attention": attention,
+    "growth": growth,
+    "wheel_check": wheel,
+}
+
+
+def full(results: Path, names: Iterable[str] = tuple(SECTIONS)) -> str:
+    """Returns what the documentation shows."""
+    found = {name: read(results / f"{name}.json") for name in names}
+    return "\n\n".join(SECTIONS[name](record) for name, record in found.items() if record)
+
+
 def brief(results: Path) -> str:
     """Returns what the README shows."""
-    return "\n\n".join(filter(None, [scatter(results), searches(results)]))
-
-
-def full(results: Path) -> str:
-    """Returns what the documentation shows."""
-    sections = (scatter, searches, decompositions, edges, attention, growth, wheel)
-    return "\n\n".join(filter(None, (section(results) for section in sections)))
+    return full(results, ("scatter", "neighbours"))
 
 
 def draw(results: Path, root: Path) -> None:

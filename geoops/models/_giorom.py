@@ -14,7 +14,7 @@ from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, lattice_pr
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
-STRAIN = 8  # what strains are multiplied with, so that those of some per cent are seen
+STRAIN = 8  # what strains and their rates are multiplied with, so that those of some per cent are seen
 
 
 @final
@@ -55,7 +55,6 @@ class GIOROM(Stepper):
             attention, for themselves.
         rest: whether the first positions are seen; without them the network is one for fluids.
         momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
-        rate: what rates of strain, per frame, are multiplied with: large for what creeps.
 
     Raises:
         ValueError: an option is not known or out of range.
@@ -76,7 +75,6 @@ class GIOROM(Stepper):
         channels: Sequence[int] = (16, 32, 64),
         rest: bool = True,
         momentum: bool = True,
-        rate: float = 8.0,
     ):
         super().__init__(sizes)
         if processor not in ("unet", "fno", "attention", "none"):
@@ -86,12 +84,10 @@ class GIOROM(Stepper):
                 "GIOROM: expected width >= 1, lattice >= 1, before >= 0 and after >= 0, "
                 f"got {width}, {lattice}, {before} and {after}"
             )
-        if not rate > 0:
-            raise ValueError(f"GIOROM: expected rate > 0, got {rate}")
         if not channels or min(channels) < 1:
             raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim
-        self.lattice, self.rest, self.rate = lattice, rest, rate
+        self.lattice, self.rest = lattice, rest
         nodes = d * sizes.history + 3 * d + EMBEDDING + 1 + (d * d if rest else 0)
         edges = 2 * d + 1 + (d + 1 if rest else 0)
         self.embedding = nn.Embedding(len(sizes.materials), EMBEDDING)
@@ -120,7 +116,7 @@ class GIOROM(Stepper):
         weight = (1 - distance[:, 0].square()).clamp_min(0) ** 2 + 1e-3
         v = graph.positions.diff(dim=1)
         rate = (v[:, -1].index_select(0, source) - v[:, -1].index_select(0, target)) / r.index_select(0, target)
-        edges = [gap, distance, _bounded(self.rate * rate)]
+        edges = [gap, distance, _bounded(STRAIN * rate)]
         pull = (graph.gravity / self.scale.acceleration_size).clamp(-10, 10)[scene]
         size = (graph.spacing.log() + 3.5)[scene, None]
         walls = self._to_walls(graph, x)
