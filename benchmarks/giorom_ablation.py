@@ -62,7 +62,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "published": ("AuthorsGIOROM", SMALL),
     "ours": ("GIOROM", {}),
     "noise kept": ("GIOROM", {}),
-    "no rest": ("GIOROM", {"rest": False}),
+    "no rest": ("GIOROM", {"reference": "none"}),
     "no momentum": ("GIOROM", {"momentum": False}),
     "no lattice": ("GIOROM", {"processor": "none"}),
     "GNS": ("GNS", {"width": 64, "layers": 5}),

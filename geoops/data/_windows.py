@@ -19,6 +19,9 @@ from geoops.physics import Motion
 from ._before_start import before_start
 
 
+NOISY = 5  # velocities of a window that noise is added to: the last ones, those before are the memory of a stepper
+
+
 class WindowBatch(NamedTuple):
     """Graphs of several scenes, and the positions in the frames after their windows."""
 
@@ -125,10 +128,11 @@ class Windows:
         future = motion.x[last + 1 : last + 1 + self.steps, chosen].transpose(0, 1)
         if self.noise or self.strain:
             generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
-            walk = random_walk(graph.positions, self.noise, generator)
+            early, late = graph.positions[:, : -NOISY - 1], graph.positions[:, -NOISY - 1 :]
+            walk = random_walk(late, self.noise, generator)
             if self.strain:
-                walk = walk + smooth_walk(graph.positions, self.strain, float(graph.spacing), generator)
-            graph.positions = graph.positions + walk
+                walk = walk + smooth_walk(late, self.strain, float(graph.spacing), generator)
+            graph.positions = torch.cat([early, late + walk], 1)
             future = future + (1 - self.restore) * walk[:, -1:]
         if self.symmetric and len(set(motion.box.walls)) == 1:
             future = _changed(graph, future, draw)

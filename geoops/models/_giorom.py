@@ -15,6 +15,7 @@ from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
 STRAIN = 8  # what strains and their rates are multiplied with, so that those of some per cent are seen
+SEEN = 5  # of the velocities of a window, the last ones that nodes see
 
 
 @final
@@ -26,12 +27,13 @@ class GIOROM(Stepper):
 
     The last layer starts at zero: a new network lets everything fall freely. Nodes know past accelerations, the distances to the
     walls in units of their reach and, near walls, their velocity, the material, gravity, the logarithm of the distance between
-    samples, and the strain of the neighbourhood since the start; edges know the displacement of their particles and its rate,
-    and how it differs from the first one, turned with the rotation R of the neighbourhood,
+    samples, and the strain of the neighbourhood since a reference X; edges know the displacement of their particles and its rate,
+    and how it differs from the one in the reference, turned with the rotation R of the neighbourhood,
 
     $$x_j - x_i - R_i (X_j - X_i), \qquad F_i = R_i S_i = \arg\min_F \textstyle\sum_j w_{ij} |x_j - x_i - F (X_j - X_i)|^2 .$$
 
-    A body that moves and turns without a change of shape thus looks the same in all directions and at all speeds. Everything is
+    The reference are the first positions for what goes back to its shape, or the first ones of the window, which have to be some
+    twenty frames before, for what forgets it. A body that moves and turns without a change of shape thus looks the same in all directions and at all speeds. Everything is
     relative, so that moving particles and walls together changes nothing, and all sums over neighbours are means, so that the
     number of samples can change.
 
@@ -53,7 +55,7 @@ class GIOROM(Stepper):
         processor: what works on the lattice: `unet`; `fno` or `attention` as in the releases of the paper; or `none`.
         channels: of the U-Net at each resolution; others take the first for the lattice and the last, a multiple of 4 for
             attention, for themselves.
-        rest: whether the first positions are seen; without them the network is one for fluids.
+        reference: what strains are seen against: positions at the `start` of the motion or of the `window`, or `none`.
         momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
 
     Raises:
@@ -73,12 +75,14 @@ class GIOROM(Stepper):
         lattice: int = 32,
         processor: Literal["unet", "fno", "attention", "none"] = "unet",
         channels: Sequence[int] = (16, 32, 64),
-        rest: bool = True,
+        reference: Literal["start", "window", "none"] = "start",
         momentum: bool = True,
     ):
         super().__init__(sizes)
         if processor not in ("unet", "fno", "attention", "none"):
             raise ValueError(f"GIOROM: expected processor unet, fno, attention or none, got {processor!r}")
+        if reference not in ("start", "window", "none"):
+            raise ValueError(f"GIOROM: expected reference start, window or none, got {reference!r}")
         if min(width, lattice) < 1 or min(before, after) < 0:
             raise ValueError(
                 "GIOROM: expected width >= 1, lattice >= 1, before >= 0 and after >= 0, "
@@ -87,9 +91,10 @@ class GIOROM(Stepper):
         if not channels or min(channels) < 1:
             raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim
-        self.lattice, self.rest = lattice, rest
-        nodes = d * sizes.history + 3 * d + EMBEDDING + 1 + (d * d if rest else 0)
-        edges = 2 * d + 1 + (d + 1 if rest else 0)
+        self.lattice, self.reference = lattice, reference
+        strains = reference != "none"
+        nodes = d * min(sizes.history, SEEN) + 3 * d + EMBEDDING + 1 + (d * d if strains else 0)
+        edges = 2 * d + 1 + (d + 1 if strains else 0)
         self.embedding = nn.Embedding(len(sizes.materials), EMBEDDING)
         self.encoder = nn.Sequential(nn.Linear(nodes, width), nn.SiLU(), nn.Linear(width, width))
         self.before = nn.ModuleList([EdgeBlock(width, edges) for _ in range(before)])
@@ -114,7 +119,7 @@ class GIOROM(Stepper):
         gap = (x.index_select(0, source) - x.index_select(0, target)) / r.index_select(0, target)
         distance = gap.norm(dim=1, keepdim=True)
         weight = (1 - distance[:, 0].square()).clamp_min(0) ** 2 + 1e-3
-        v = graph.positions.diff(dim=1)
+        v = graph.positions[:, -SEEN - 1 :].diff(dim=1)
         rate = (v[:, -1].index_select(0, source) - v[:, -1].index_select(0, target)) / r.index_select(0, target)
         edges = [gap, distance, _bounded(STRAIN * rate)]
         pull = (graph.gravity / self.scale.acceleration_size).clamp(-10, 10)[scene]
@@ -124,8 +129,9 @@ class GIOROM(Stepper):
         past = (v.diff(dim=1) / self.scale.acceleration_size).flatten(1)
         towards = near_wall * self.scale.velocities(v[:, -1])
         nodes = [past, towards, walls.clamp(-1, 1.5), self.embedding(graph.material), pull, size]
-        if self.rest:
-            first = (graph.rest.index_select(0, source) - graph.rest.index_select(0, target)) / r.index_select(0, target)
+        if self.reference != "none":
+            x0 = graph.rest if self.reference == "start" else graph.positions[:, 0]
+            first = (x0.index_select(0, source) - x0.index_select(0, target)) / r.index_select(0, target)
             length = first.norm(dim=1, keepdim=True)
             near = weight * (1 + length[:, 0].square()).reciprocal() ** 2
             now, then = _deformation(gap, first, near, target, len(x))

@@ -56,6 +56,16 @@ def test_targets_are_those_of_noisy_windows():
     torch.testing.assert_close(a, truth - (eps[:, -1] - eps[:, -2]), rtol=0, atol=1e-14)
 
 
+def test_long_windows_have_noise_at_their_end_only():
+    """Of the newest velocities, as much as in a short window; the positions before are what a stepper remembers."""
+    motion = random_motion(60, frames=40, dtype=torch.float64)
+    clean, noisy = (windows([motion], noise=noise, strain=noise, history=20, particles=20)[3] for noise in (0.0, 1e-3))
+    eps = noisy.graph.positions - clean.graph.positions
+    assert eps.shape[1] == 21
+    assert (eps[:, :16] == 0).all()
+    assert (eps[:, 16:].abs().amax((0, 2)) > 0).all()
+
+
 @pytest.mark.parametrize("dim", [2, 3])
 def test_smooth_noise_has_the_strain_that_is_asked_for(dim):
     """Over many draws; neighbours move alike, and the oldest frame has none."""

@@ -33,7 +33,14 @@ class TestFluid(StepperSuite):
     """Without first positions, and without a lattice."""
 
     def build(self, dim, materials, history):
-        return small(dim, materials, history, rest=False, processor="none", momentum=False)
+        return small(dim, materials, history, reference="none", processor="none", momentum=False)
+
+
+class TestForgetful(StepperSuite):
+    """With the first positions of the window as the reference."""
+
+    def build(self, dim, materials, history):
+        return small(dim, materials, history, reference="window")
 
 
 class TestGIOROMWithFNO(StepperSuite):
@@ -172,11 +179,30 @@ def test_materials_and_first_positions_are_seen():
     other, moved = graph.clone(), graph.clone()
     other.material = 1 - graph.material
     moved.rest = graph.rest * 1.1
-    fluid = ready(2, rest=False)
+    fluid = ready(2, reference="none")
     with torch.no_grad():
         assert (net(other) - net(graph)).abs().max() > 1e-8
         assert (net(moved) - net(graph)).abs().max() > 1e-8
         assert torch.equal(fluid(moved), fluid(graph))
+
+
+def test_the_window_is_the_reference():
+    """Its first positions are seen, those of the start are not, and nothing of what is between them and the last velocities."""
+    net, graph = ready(2, reference="window", history=20), random_particles(30, history=20, dtype=torch.float64)
+    assert net.encoder[0].in_features == ready(2).encoder[0].in_features
+    start, first, between, last = (graph.clone() for _ in range(4))
+    start.rest = graph.rest * 1.1
+    for other, frame in ((first, 0), (between, slice(1, 15)), (last, 15)):
+        other.positions = graph.positions.clone()
+        other.positions[:, frame] *= 1.1
+    with torch.no_grad():
+        a = net(graph)
+        assert torch.equal(net(start), a)
+        assert torch.equal(net(between), a)
+        assert (net(first) - a).abs().max() > 1e-8
+        assert (net(last) - a).abs().max() > 1e-8
+    with pytest.raises(ValueError, match="expected reference start, window or none, got 'end'"):
+        small(2, reference="end")
 
 
 @pytest.mark.parametrize("dim", [2, 3])
