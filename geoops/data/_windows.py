@@ -18,7 +18,6 @@ from geoops.physics import Motion
 
 from ._before_start import before_start
 
-
 NOISY = 5  # velocities of a window that noise is added to: the last ones, those before are the memory of a stepper
 
 
