@@ -14,7 +14,7 @@ from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, lattice_pr
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
-STRAIN = 8  # what strains and their rates are multiplied with, so that those of some per cent are seen
+STRAIN = 8  # what strains are multiplied with, so that those of some per cent are seen
 SEEN = 5  # of the velocities of a window, the last ones that nodes see
 
 
@@ -56,6 +56,8 @@ class GIOROM(Stepper):
         channels: of the U-Net at each resolution; others take the first for the lattice and the last, a multiple of 4 for
             attention, for themselves.
         reference: what strains are seen against: positions at the `start` of the motion or of the `window`, or `none`.
+        rate: what strains per frame are multiplied with; larger where small ones matter, as in plasticine, whose stress has the
+            direction in which it flows.
         momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
 
     Raises:
@@ -76,6 +78,7 @@ class GIOROM(Stepper):
         processor: Literal["unet", "fno", "attention", "none"] = "unet",
         channels: Sequence[int] = (16, 32, 64),
         reference: Literal["start", "window", "none"] = "start",
+        rate: float = 8.0,
         momentum: bool = True,
     ):
         super().__init__(sizes)
@@ -91,7 +94,7 @@ class GIOROM(Stepper):
         if not channels or min(channels) < 1:
             raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim
-        self.lattice, self.reference = lattice, reference
+        self.lattice, self.reference, self.rate = lattice, reference, rate
         strains = reference != "none"
         nodes = d * min(sizes.history, SEEN) + 3 * d + EMBEDDING + 1 + (d * d if strains else 0)
         edges = 2 * d + 1 + (d + 1 if strains else 0)
@@ -121,7 +124,7 @@ class GIOROM(Stepper):
         weight = (1 - distance[:, 0].square()).clamp_min(0) ** 2 + 1e-3
         v = graph.positions[:, -SEEN - 1 :].diff(dim=1)
         rate = (v[:, -1].index_select(0, source) - v[:, -1].index_select(0, target)) / r.index_select(0, target)
-        edges = [gap, distance, _bounded(STRAIN * rate)]
+        edges = [gap, distance, _bounded(self.rate * rate)]
         pull = (graph.gravity / self.scale.acceleration_size).clamp(-10, 10)[scene]
         size = (graph.spacing.log() + 3.5)[scene, None]
         walls = self._to_walls(graph, x)
