@@ -1,5 +1,6 @@
 """The time stepper of GIOROM with the flaws of the published one mended: our default."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, final
 
@@ -15,6 +16,7 @@ from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
 STRAIN = 8  # what strains are multiplied with, so that those of some per cent are seen
+EVEN = {2: math.pi / 3, 3: 32 * math.pi / 105}  # integral of the weights of neighbours over the disc or the ball
 SEEN = 5  # of the velocities of a window, the last ones that nodes see
 
 
@@ -96,7 +98,8 @@ class GIOROM(Stepper):
         d = sizes.dim
         self.lattice, self.reference, self.rate = lattice, reference, rate
         strains = reference != "none"
-        nodes = d * min(sizes.history, SEEN) + 3 * d + EMBEDDING + 1 + (d * d if strains else 0)
+        volumes = {"start": 0, "window": 2, "none": 1}[reference]
+        nodes = d * min(sizes.history, SEEN) + 3 * d + EMBEDDING + 1 + (d * d if strains else 0) + volumes
         edges = 2 * d + 1 + (d + 1 if strains else 0)
         self.embedding = nn.Embedding(len(sizes.materials), EMBEDDING)
         self.encoder = nn.Sequential(nn.Linear(nodes, width), nn.SiLU(), nn.Linear(width, width))
@@ -132,18 +135,25 @@ class GIOROM(Stepper):
         past = (v.diff(dim=1) / self.scale.acceleration_size).flatten(1)
         towards = near_wall * self.scale.velocities(v[:, -1])
         nodes = [past, towards, walls.clamp(-1, 1.5), self.embedding(graph.material), pull, size]
+        total = ops.scatter(weight, target, 0, len(x))
+
+        def apart(points: Tensor) -> Tensor:
+            return (points.index_select(0, source) - points.index_select(0, target)) / r.index_select(0, target)
+
+        if self.reference != "start":
+            full = 1 + EVEN[d] * (r / graph.spacing[scene, None]).pow(d)
+            nodes.append(_bounded(STRAIN * (total[:, None] / full - 1)))
+        if self.reference == "window":
+            nodes.append(_bounded(STRAIN * _dilation(gap, apart(graph.rest), weight, target, len(x)))[:, None])
         if self.reference != "none":
-            x0 = graph.rest if self.reference == "start" else graph.positions[:, 0]
-            first = (x0.index_select(0, source) - x0.index_select(0, target)) / r.index_select(0, target)
+            first = apart(graph.rest if self.reference == "start" else graph.positions[:, 0])
             length = first.norm(dim=1, keepdim=True)
-            near = weight * (1 + length[:, 0].square()).reciprocal() ** 2
-            now, then = _deformation(gap, first, near, target, len(x))
+            now, then = _deformation(gap, first, weight, target, len(x))
             turn, stretch = ops.polar(now)
             turned = (turn.index_select(0, target) @ first[:, :, None])[..., 0]
             edges += [_bounded(STRAIN * (gap - turned)), _bounded(STRAIN * (distance - length))]
             nodes.append(_bounded(STRAIN * (turn @ (stretch - then) @ turn.mT)).flatten(1))
         e = torch.cat(edges, 1)
-        total = ops.scatter(weight, target, 0, len(x))
         weight = weight / total.index_select(0, target)
         h = self.encoder(torch.cat(nodes, 1))
         for block in self.before:
@@ -188,13 +198,19 @@ def _deformation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: 
     The second is the identity but for the regularisation, which matters where neighbours are on one line or there are none.
     """
     d = gap.shape[1]
-    w = weight[:, None, None]
+    w = (weight * (1 + first.square().sum(1)).reciprocal() ** 2)[:, None, None]
     both = torch.cat([gap[:, :, None] * first[:, None], first[:, :, None] * first[:, None]], 1)
     moments = ops.scatter((w * both).flatten(1), target, 0, n).unflatten(1, (2 * d, d))
     size = moments[:, d:].diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
     ridge = (1e-2 * size / d + 1e-9) * torch.eye(d, dtype=gap.dtype, device=gap.device)
     now, then = torch.linalg.solve_ex(moments[:, d:] + ridge, moments, left=False)[0].split(d, 1)
     return now, then
+
+
+def _dilation(gap: Tensor, first: Tensor, weight: Tensor, target: Tensor, n: int) -> Tensor:
+    """Returns by which share the volume around each particle has grown."""
+    now, then = _deformation(gap, first, weight, target, n)
+    return torch.linalg.det(now) - torch.linalg.det(then)
 
 
 def without_rigid(

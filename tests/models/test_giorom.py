@@ -186,19 +186,35 @@ def test_materials_and_first_positions_are_seen():
         assert torch.equal(fluid(moved), fluid(graph))
 
 
+@pytest.mark.parametrize("dim", [2, 3])
+def test_volumes_are_seen_as_growth(dim):
+    """Of a linear map by its determinant, as far as there are neighbours all around."""
+    from geoops.models._giorom import _dilation
+
+    graph = random_particles(60, dim, dtype=torch.float64)
+    source, target = graph.edge_index
+    first = (graph.newest[source] - graph.newest[target]) / graph.radius
+    shear = torch.eye(dim, dtype=torch.float64)
+    shear[0, 1] = 0.7
+    weight, many = torch.ones(len(source), dtype=torch.float64), torch.bincount(target, minlength=60) > 4 * dim
+    for factor in (1.0, 1.1):
+        grown = _dilation(factor * first @ shear.T, first, weight, target, 60)[many]
+        torch.testing.assert_close(grown, torch.full_like(grown, factor**dim - 1), rtol=0.15, atol=1e-12)
+
+
 def test_the_window_is_the_reference():
-    """Its first positions are seen, those of the start are not, and nothing of what is between them and the last velocities."""
+    """Its first positions are seen, of those of the start only volumes, and nothing between them and the last velocities."""
     net, graph = ready(2, reference="window", history=20), random_particles(30, history=20, dtype=torch.float64)
-    assert net.encoder[0].in_features == ready(2).encoder[0].in_features
-    start, first, between, last = (graph.clone() for _ in range(4))
-    start.rest = graph.rest * 1.1
+    assert net.encoder[0].in_features == ready(2).encoder[0].in_features + 2
+    swollen, first, between, last = (graph.clone() for _ in range(4))
+    swollen.rest = graph.rest * 1.1
     for other, frame in ((first, 0), (between, slice(1, 15)), (last, 15)):
         other.positions = graph.positions.clone()
         other.positions[:, frame] *= 1.1
     with torch.no_grad():
         a = net(graph)
-        assert torch.equal(net(start), a)
         assert torch.equal(net(between), a)
+        assert (net(swollen) - a).abs().max() > 1e-8
         assert (net(first) - a).abs().max() > 1e-8
         assert (net(last) - a).abs().max() > 1e-8
 
