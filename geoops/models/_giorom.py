@@ -35,9 +35,11 @@ class GIOROM(Stepper):
     $$x_j - x_i - R_i (X_j - X_i), \qquad F_i = R_i S_i = \arg\min_F \textstyle\sum_j w_{ij} |x_j - x_i - F (X_j - X_i)|^2 .$$
 
     The reference are the first positions for what goes back to its shape, or the first ones of the window, which have to be some
-    twenty frames before, for what forgets it. A body that moves and turns without a change of shape thus looks the same in all
-    directions and at all speeds. Everything is relative, so that moving particles and walls together changes nothing, and all
-    sums over neighbours are means, so that the number of samples can change.
+    twenty frames before, for what forgets it. Where it is not the start, nodes also know the density of the samples, and with a
+    window by how much the volume has grown since the start, det F, or thin sheets would look as well as thick ones. A body that
+    moves and turns without a change of shape looks the same in all directions and at all speeds. Everything is relative, so that
+    moving particles and walls together changes nothing, and all sums over neighbours are means, so that the number of samples
+    can change.
 
     With `momentum` there are two outputs, reactions of the walls f, along their normals n and within their reach only, and one
     from which what moves or turns its scene as a rigid body is taken away,
