@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, final
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from geoops.physics import Motion
 from ._frames import Frames
 from ._observe import ENDINGS
 from ._trajectory_read import read_motion
-from ._windows import Choice, Restored, Sampling, Windows, chosen_samples, radius_of
+from ._windows import Choice, Sampling, Windows, chosen_samples, radius_of
 
 SPLITS = ("train", "val", "test")
 
@@ -35,9 +35,8 @@ class ParticleData(LightningDataModule):
         history: velocities that a stepper sees.
         noise: deviation of the noise on the newest velocity in training, in lengths per frame.
         strain: deviation of the strain per frame of noise that neighbours share, at all lengths up to the size of the bodies.
-        restore: noise of positions that the frames after a window do not have, so that steppers learn to take it back: of
-            `nothing`, as in GNS; smooth noise that changes a `volume`, for what flows; all that changes a `shape`, for what
-            springs back.
+        restore: whether the frames after a window do not have the noise of its positions, so that steppers learn to take it back;
+            otherwise they keep it, as in GNS.
         particles_per_step: about how many particles a training batch has; small samples come in larger batches.
         symmetric: whether axes are mirrored and exchanged at random in training, and gravity with them, in boxes whose walls are
             all alike.
@@ -63,7 +62,7 @@ class ParticleData(LightningDataModule):
         history: int = 5,
         noise: float = 3e-4,
         strain: float = 0.0,
-        restore: Restored = "nothing",
+        restore: bool = False,
         particles_per_step: int = 1000,
         symmetric: bool = True,
         queries: int = 2048,
@@ -86,8 +85,6 @@ class ParticleData(LightningDataModule):
             raise ValueError(
                 f"data.noise and data.strain must be at least 0 and data.jitter in [0, 1), got {noise}, {strain} and {jitter}"
             )
-        if restore not in get_args(Restored):
-            raise ValueError(f"data.restore: expected {', '.join(get_args(Restored))}, got {restore!r}")
         self.root, self.history, self.noise = Path(root), history, noise
         self.strain, self.restore = strain, restore
         self.sampling = Sampling(*samples, choices=tuple(choices), degree=degree, jitter=jitter)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, NamedTuple, final, get_args
+from typing import NamedTuple, final, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from geoops.physics import Motion
 
 from ._before_start import before_start
 
-Restored = Literal["nothing", "volume", "shape"]
 NOISY = 5  # velocities of a window that noise is added to: the last ones, those before are the memory of a stepper
 
 
@@ -72,8 +71,7 @@ class Windows:
         particles: about how many a batch has.
         noise: deviation of the random walk that is added to the newest velocity, in lengths per frame.
         strain: deviation of the strain per frame of smooth noise of the newest velocity, see `smooth_walk`.
-        restore: noise of the newest position that the next frames do not have: of `nothing`, as in GNS; what changes a `volume`;
-            or all that changes a `shape`.
+        restore: whether the next frames do not have the noise of the newest position; otherwise they keep it, as in GNS.
         steps: frames after the window.
         symmetric: whether axes are mirrored and exchanged at random, and gravity with them, in boxes whose walls are all alike.
         seed: of all draws.
@@ -90,7 +88,7 @@ class Windows:
         particles: int,
         noise: float = 0.0,
         strain: float = 0.0,
-        restore: Restored = "nothing",
+        restore: bool = False,
         steps: int = 1,
         symmetric: bool = False,
         seed: int = 0,
@@ -130,14 +128,12 @@ class Windows:
         if self.noise or self.strain:
             generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
             early, late = graph.positions[:, : -NOISY - 1], graph.positions[:, -NOISY - 1 :]
-            walk = kept = random_walk(late, self.noise, generator)
+            walk = random_walk(late, self.noise, generator)
             if self.strain:
-                volume, shear = smooth_walk(late, self.strain, float(graph.spacing), generator)
-                kept = walk + shear if self.restore == "volume" else walk + shear + volume
-                walk = walk + shear + volume
+                walk = walk + smooth_walk(late, self.strain, float(graph.spacing), generator)
             graph.positions = torch.cat([early, late + walk], 1)
-            if self.restore != "shape":
-                future = future + kept[:, -1:]
+            if not self.restore:
+                future = future + walk[:, -1:]
         if self.symmetric and len(set(motion.box.walls)) == 1:
             future = _changed(graph, future, draw)
         return graph, future
@@ -216,10 +212,8 @@ def smooth_walk(
     spacing: float,
     generator: torch.Generator | None = None,
     waves: int = 4,
-) -> tuple[Float[Tensor, "particles frames dim"], Float[Tensor, "particles frames dim"]]:
+) -> Float[Tensor, "particles frames dim"]:
     r"""Returns noise that neighbours share: waves whose velocities walk at random, each of them with the same strain per frame.
-
-    The first are the parts of the waves along their direction, which change volumes, the second those across, which do not.
 
     $$\epsilon(x) = \tfrac{1}{\sqrt W} \sum_w \sin(2 \pi\, k_w \cdot x / \lambda_w + \varphi_w)\, c_w, \qquad
     |c_w| \sim \mathrm{strain}\ \lambda_w / 2 \pi$$
@@ -237,10 +231,7 @@ def smooth_walk(
     shape = torch.sin(2 * math.pi * x.cpu() @ along.T / length + phase)
     walk = random_walk(torch.zeros(waves, frames, d, dtype=x.dtype), strain, generator)
     walk = walk * (length / (2 * math.pi * math.sqrt(waves)))[:, None, None]
-    length_wise = (walk * along[:, None]).sum(2, keepdim=True) * along[:, None]
-    parts = (length_wise, walk - length_wise)
-    volume, shear = (torch.einsum("nw,wfd->nfd", shape, part).to(x.device) for part in parts)
-    return volume, shear
+    return torch.einsum("nw,wfd->nfd", shape, walk).to(x.device)
 
 
 def _changed(graph: ParticleGraph, future: Tensor, draw: np.random.Generator) -> Tensor:

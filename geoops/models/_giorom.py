@@ -62,6 +62,8 @@ class GIOROM(Stepper):
         reference: what strains are seen against: positions at the `start` of the motion or of the `window`, or `none`.
         rate: what strains per frame are multiplied with; larger where small ones matter, as in plasticine, whose stress has the
             direction in which it flows.
+        relax: sweeps after each step of a roll-out that move samples apart which lie more densely than at the start, see
+            `geoops.geometry.relax_density`; for what flows.
         momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
 
     Raises:
@@ -83,6 +85,7 @@ class GIOROM(Stepper):
         channels: Sequence[int] = (16, 32, 64),
         reference: Literal["start", "window", "none"] = "start",
         rate: float = 8.0,
+        relax: int = 0,
         momentum: bool = True,
     ):
         super().__init__(sizes)
@@ -90,15 +93,15 @@ class GIOROM(Stepper):
             raise ValueError(f"GIOROM: expected processor unet, fno, attention or none, got {processor!r}")
         if reference not in ("start", "window", "none"):
             raise ValueError(f"GIOROM: expected reference start, window or none, got {reference!r}")
-        if min(width, lattice) < 1 or min(before, after) < 0:
+        if min(width, lattice) < 1 or min(before, after, relax) < 0:
             raise ValueError(
-                "GIOROM: expected width >= 1, lattice >= 1, before >= 0 and after >= 0, "
-                f"got {width}, {lattice}, {before} and {after}"
+                "GIOROM: expected width >= 1, lattice >= 1, before >= 0, after >= 0 and relax >= 0, "
+                f"got {width}, {lattice}, {before}, {after} and {relax}"
             )
         if not channels or min(channels) < 1:
             raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim
-        self.lattice, self.reference, self.rate = lattice, reference, rate
+        self.lattice, self.reference, self.rate, self.relax = lattice, reference, rate, relax
         strains = reference != "none"
         volumes = {"start": 0, "window": 2, "none": 1}[reference]
         nodes = d * min(sizes.history, SEEN) + 3 * d + EMBEDDING + 1 + (d * d if strains else 0) + volumes

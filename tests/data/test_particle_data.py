@@ -194,7 +194,6 @@ def test_motions_that_are_too_short(copied):
         ({"keep": 0.0}, r"data\.keep is a share of the particles in \(0, 1\], got 0"),
         ({"noise": -1.0}, r"data\.noise and data\.strain must be at least 0"),
         ({"strain": -1.0}, r"data\.noise and data\.strain must be at least 0"),
-        ({"restore": "all"}, r"data\.restore: expected nothing, volume, shape, got 'all'"),
         ({"jitter": 1.0}, r"data\.jitter in \[0, 1\), got"),
         ({"samples": (10, 5)}, "expected 4 <= least <= most"),
         ({"choices": ("even",)}, "expected choices of"),
