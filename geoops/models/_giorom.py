@@ -1,6 +1,5 @@
 """The time stepper of GIOROM with the flaws of the published one mended: our default."""
 
-import math
 from collections.abc import Sequence
 from typing import Literal, final
 
@@ -10,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geoops import ops
+from geoops.geometry._density import EVEN
 from geoops.geometry._particle_graph import ParticleGraph
 from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, lattice_processor
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
 STRAIN = 8  # what strains are multiplied with, so that those of some per cent are seen
-EVEN = {2: math.pi / 3, 3: 32 * math.pi / 105}  # integral of the weights of neighbours over the disc or the ball
 SEEN = 5  # of the velocities of a window, the last ones that nodes see
 
 
