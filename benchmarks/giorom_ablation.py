@@ -68,7 +68,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "GNS": ("GNS", {"width": 64, "layers": 5}),
     "GNS of the authors": ("GNS", {"width": 64, "layers": 5, "block": "giorom"}),
 }
-PUBLISHED_NOISE = {"strain": 0.0, "restore": False}
+PUBLISHED_NOISE = {"noise": 3e-4, "strain": 0.0, "restore": False}
 console = Console()
 
 
