@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -173,6 +174,27 @@ def test_packaged_recipes_parse(name, place):
     assert run == (f"{base}-{last}" if base else name)
     with pytest.raises(Parsed):
         Dry(resolved, name=run, command="")
+
+
+@pytest.mark.parametrize("recipe", [name for name in configs.names() if re.fullmatch(r"particles/\w+[23]d", name)])
+@pytest.mark.parametrize("overlay", ["gns", "authors2d", "authors3d"])
+def test_published_steppers_have_the_published_noise(recipe, overlay, place):
+    """Whatever noise ours has."""
+    from geoops.cli import _fit
+
+    class Parsed(Exception):
+        pass
+
+    class Dry(_fit.FitCLI):
+        def instantiate_classes(self):
+            raise Parsed(self.config)
+
+    resolved, run = resolve_recipes(["fit", recipe, "--config", f"particles/with/{overlay}"])
+    with pytest.raises(Parsed) as caught:
+        Dry(resolved, name=run, command="")
+    config = caught.value.args[0]
+    data = config.get("fit", config).data
+    assert (data.history, data.noise, data.strain, data.restore) == (5, 3e-4, 0, False)
 
 
 KILLER = """
