@@ -19,8 +19,6 @@ from ._connect import delaunay_graph as delaunay_graph
 from ._connect import sample_spacing as sample_spacing
 from ._convert import as_mesh as as_mesh
 from ._convert import like as like
-from ._density import relax_density as relax_density
-from ._density import sample_density as sample_density
 from ._distance import closest_points as closest_points
 from ._distance import distance as distance
 from ._distance import signed_distance as signed_distance

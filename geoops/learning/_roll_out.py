@@ -7,8 +7,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from geoops import ops
-from geoops.geometry import relax_density, sample_density
 from geoops.geometry._particle_graph import ParticleGraph
 from geoops.models._stepper import Stepper
 from geoops.physics import Motion
@@ -22,10 +20,8 @@ def roll_out(stepper: Stepper, graph: ParticleGraph, frames: int, clamp: bool = 
 
     $$x_{t+1} = x_t + (x_t - x_{t-1}) + a, \qquad \text{clamped to the walls}$$
 
-    Where the stepper has `relax`, samples are moved apart that are denser than at the start and than the mean at the start, see
-    `relax_density`: errors of what flows would press it together. The graph is built anew in each frame, with the radius of the
-    window. Where particles clump, which poor steppers make them do, only the nearest are neighbours, so that a step does not take
-    ever longer.
+    The graph is built anew in each frame, with the radius of the window. Where particles clump, which poor steppers make them do,
+    only the nearest are neighbours, so that a step does not take ever longer.
 
     Args:
         stepper: gives accelerations.
@@ -40,9 +36,6 @@ def roll_out(stepper: Stepper, graph: ParticleGraph, frames: int, clamp: bool = 
     far = FAR * (high - low)
     most = max(32, CROWD * -(-graph.edge_index.shape[1] // max(len(graph.material), 1)))
     with torch.no_grad():
-        if stepper.relax:
-            crowd = sample_density(graph.rest, graph.radius, graph.spacing, graph.scene)
-            crowd = torch.maximum(crowd, ops.scatter(crowd, graph.scene, 0, graph.scenes, "mean")[graph.scene])
         for frame in range(1, frames + 1):
             x = stepper.next(graph)
             inside = (x >= low - far) & (x <= high + far)  # false for NaN, too
@@ -52,9 +45,6 @@ def roll_out(stepper: Stepper, graph: ParticleGraph, frames: int, clamp: bool = 
                     f"the motion exploded: in frame {frame} after the start particle {worst} is at {x[worst].tolist()}; "
                     "a larger sample, or a stepper trained for longer, may help"
                 )
-            if stepper.relax:
-                bounds = graph.bounds if clamp else None
-                x = relax_density(x, crowd, graph.radius, graph.spacing, graph.scene, bounds, stepper.relax)
             if clamp:
                 x = torch.minimum(torch.maximum(x, low), high)
             yield x

@@ -1,5 +1,6 @@
 """The time stepper of GIOROM with the flaws of the published one mended: our default."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, final
 
@@ -9,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geoops import ops
-from geoops.geometry._density import EVEN
 from geoops.geometry._particle_graph import ParticleGraph
 from geoops.layers import EdgeBlock, FromLattice, Stencil, ToLattice, lattice_processor
 from geoops.models._stepper import Stepper, StepperSizes
 
 EMBEDDING = 16
+EVEN = {2: math.pi / 3, 3: 32 * math.pi / 105}  # integral of the weights of neighbours over the disc or the ball
 STRAIN = 8  # what strains are multiplied with, so that those of some per cent are seen
 SEEN = 5  # of the velocities of a window, the last ones that nodes see
 
@@ -35,10 +36,9 @@ class GIOROM(Stepper):
 
     The reference are the first positions for what goes back to its shape, or the first ones of the window, which have to be some
     twenty frames before, for what forgets it. Where it is not the start, nodes also know the density of the samples, and with a
-    window by how much the volume has grown since the start, det F, or thin sheets would look as well as thick ones. A body that
-    moves and turns without a change of shape looks the same in all directions and at all speeds. Everything is relative, so that
-    moving particles and walls together changes nothing, and all sums over neighbours are means, so that the number of samples
-    can change.
+    window by how much the volume has grown since the start, det F. A body that moves and turns without a change of shape thus
+    looks the same in all directions and at all speeds. Everything is relative, so that moving particles and walls together changes
+    nothing, and all sums over neighbours are means, so that the number of samples can change.
 
     With `momentum` there are two outputs, reactions of the walls f, along their normals n and within their reach only, and one
     from which what moves or turns its scene as a rigid body is taken away,
@@ -61,8 +61,6 @@ class GIOROM(Stepper):
         reference: what strains are seen against: positions at the `start` of the motion or of the `window`, or `none`.
         rate: what strains per frame are multiplied with; larger where small ones matter, as in plasticine, whose stress has the
             direction in which it flows.
-        relax: sweeps after each step of a roll-out that move samples apart which lie more densely than at the start, see
-            `geoops.geometry.relax_density`; for what flows.
         momentum: whether particles cannot change their common momentum; otherwise accelerations are free, as in the paper.
 
     Raises:
@@ -84,7 +82,6 @@ class GIOROM(Stepper):
         channels: Sequence[int] = (16, 32, 64),
         reference: Literal["start", "window", "none"] = "start",
         rate: float = 8.0,
-        relax: int = 0,
         momentum: bool = True,
     ):
         super().__init__(sizes)
@@ -92,15 +89,15 @@ class GIOROM(Stepper):
             raise ValueError(f"GIOROM: expected processor unet, fno, attention or none, got {processor!r}")
         if reference not in ("start", "window", "none"):
             raise ValueError(f"GIOROM: expected reference start, window or none, got {reference!r}")
-        if min(width, lattice) < 1 or min(before, after, relax) < 0:
+        if min(width, lattice) < 1 or min(before, after) < 0:
             raise ValueError(
-                "GIOROM: expected width >= 1, lattice >= 1, before >= 0, after >= 0 and relax >= 0, "
-                f"got {width}, {lattice}, {before}, {after} and {relax}"
+                "GIOROM: expected width >= 1, lattice >= 1, before >= 0 and after >= 0, "
+                f"got {width}, {lattice}, {before} and {after}"
             )
         if not channels or min(channels) < 1:
             raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim
-        self.lattice, self.reference, self.rate, self.relax = lattice, reference, rate, relax
+        self.lattice, self.reference, self.rate = lattice, reference, rate
         strains = reference != "none"
         volumes = {"start": 0, "window": 2, "none": 1}[reference]
         nodes = d * min(sizes.history, SEEN) + 3 * d + EMBEDDING + 1 + (d * d if strains else 0) + volumes

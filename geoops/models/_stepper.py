@@ -73,8 +73,6 @@ class Stepper(nn.Module, ABC):
         if sizes.dim not in (2, 3) or sizes.history < 1 or not sizes.materials:
             raise ValueError(f"{type(self).__name__}: expected dim of 2 or 3, a history >= 1 and materials, got {sizes}")
         self.sizes = sizes
-        #: Sweeps after each step of a roll-out that move samples apart which lie more densely than at the start.
-        self.relax = 0
         #: Statistics of the training motions, which are stored with the weights.
         self.scale = MotionScale(sizes.dim)
 

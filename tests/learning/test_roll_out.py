@@ -56,24 +56,6 @@ def test_walls_hold_particles():
     assert free[..., 1].min() < low
 
 
-def test_samples_that_are_pressed_together_move_apart():
-    """With `relax`, and as far as they are denser than at the start."""
-    from geoops.geometry import sample_density
-
-    def pressing(graph):
-        return -0.004 * (graph.newest - 0.5)
-
-    motion, most = random_motion(200), []
-    for relax in (0, 8):
-        stepper = Formula(pressing)
-        stepper.relax = relax
-        graph = start(motion, radius=0.08)
-        graph.spacing = torch.tensor([0.02])
-        x = list(roll_out(stepper, graph, 20))[-1]
-        most.append(sample_density(x, graph.radius, graph.spacing).mean().item())
-    assert most[1] < 0.9 * most[0]
-
-
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 1e3, -1e3])
 def test_explosions_name_the_frame(bad):
     def exploding(graph):
