@@ -94,6 +94,8 @@ class GIOROM(Stepper):
                 "GIOROM: expected width >= 1, lattice >= 1, before >= 0 and after >= 0, "
                 f"got {width}, {lattice}, {before} and {after}"
             )
+        if not rate > 0:
+            raise ValueError(f"GIOROM: expected rate > 0, got {rate}")
         if not channels or min(channels) < 1:
             raise ValueError(f"GIOROM: expected channels of the U-Net >= 1, got {tuple(channels)}")
         d = sizes.dim

@@ -277,6 +277,7 @@ def test_nothing_rigid_is_left(dim):
 
 def test_options_that_do_not_fit(unchecked):
     for options, words in (
+        ({"rate": 0.0}, "expected rate > 0, got 0.0"),
         ({"reference": "end"}, "expected reference start, window or none, got 'end'"),
         ({"processor": "cnn"}, "expected processor unet, fno, attention or none, got 'cnn'"),
         ({"width": 0}, "width >= 1"),
