@@ -62,7 +62,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "published": ("AuthorsGIOROM", SMALL),
     "ours": ("GIOROM", {}),
     "noise kept": ("GIOROM", {}),
-    "no rest": ("GIOROM", {"reference": "none"}),
+    "density, no rest shape": ("GIOROM", {"reference": "none"}),
     "no momentum": ("GIOROM", {"momentum": False}),
     "no lattice": ("GIOROM", {"processor": "none"}),
     "GNS": ("GNS", {"width": 64, "layers": 5}),
@@ -106,7 +106,7 @@ def mechanisms(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def train(args: argparse.Namespace, name: str) -> Path:
     """Trains a variant, unless it is there, and returns its bundle."""
     runs = args.runs if args.runs.is_absolute() else ROOT / args.runs
-    slug = name.replace(" ", "-")
+    slug = name.replace(",", "").replace(" ", "-")
     bundle, overlay = runs / slug / "model.safetensors", runs / f"{slug}.yaml"
     if bundle.is_file():
         return bundle
