@@ -19,7 +19,8 @@ import torch
 from _record import RESULTS, ROOT, Record
 from torch import Tensor
 
-from geoops.data import chosen_samples, radius_of, read_motion, window
+from geoops.data import check_alike, chosen_samples, connected_radius, read_motion, window
+from geoops.geometry import ParticleGraph
 from geoops.learning import as_motion, find_checkpoint, make_decoder, read_meta, read_stepper, roll_out, step_errors
 from geoops.models import Decoder, Stepper
 from geoops.physics import Motion
@@ -123,13 +124,25 @@ class Trained:
     stepper: Stepper
     keep: float
     degree: float | None
+    spacing: float
     facts: dict[str, Any]
 
     @classmethod
     def of(cls, path: str) -> "Trained":
         """Reads the file, or the packaged stepper of that name."""
         stepper, meta = read_stepper(path)
-        return cls(stepper, float(meta["data"]["keep"]), meta["data"]["degree"], facts_of(path))
+        data = meta["data"]
+        return cls(stepper, float(data["keep"]), data["degree"], float(data["spacing"]), facts_of(path))
+
+    def radius(self, motion: Motion, some: Tensor) -> float:
+        """Returns the radius of the graph of a sample, by the rule of roll-outs."""
+        return connected_radius(motion, some, self.degree)
+
+    def graph(self, motion: Motion, some: Tensor, last: int, radius: float) -> ParticleGraph:
+        """Returns the window of a sample that ends in a frame, after a check that the stepper was trained for such motions."""
+        sizes = self.stepper.sizes
+        check_alike("the motion", motion, sizes.dim, self.spacing)
+        return window(motion, some, last, sizes.materials, sizes.history, radius).joined()
 
 
 def facts_of(path: str) -> dict[str, Any]:
@@ -140,19 +153,13 @@ def facts_of(path: str) -> dict[str, Any]:
     return {"class": name, "options": meta["options"], "parameters": meta["parameters"], "training": training}
 
 
-def radius(motion: Motion, n: int, trained: Trained) -> float:
-    """Returns the radius of the graph of n samples, by the rule that the stepper was trained with."""
-    return radius_of(motion, n, trained.degree)
-
-
 def one_step(trained: Trained, motion: Motion, some: Tensor) -> Errors:
     """Returns the error of one step from true frames: as a share of that of no acceleration, and per particle."""
-    sizes, reach = trained.stepper.sizes, radius(motion, len(some), trained)
     first, last = SEEDS - 1, len(motion) - 1
     squared = zero = count = 0.0
+    reach = trained.radius(motion, some)
     for t in range(first, last, max(1, (last - first) // STEPS)):
-        graph = window(motion, some, t, sizes.materials, sizes.history, reach).joined()
-        step = step_errors(trained.stepper, graph, motion.x[t + 1, some])
+        step = step_errors(trained.stepper, trained.graph(motion, some, t, reach), motion.x[t + 1, some])
         squared, zero, count = squared + step.squared, zero + step.zero, count + step.count
     return {"one_step": squared / max(zero, 1e-30), "one_step_mse": squared / count}
 
@@ -162,29 +169,17 @@ def rolled(trained: Trained, motion: Motion, some: Tensor, times: float = 1.0) -
 
     Positions are infinite from the explosion on; the radius is `times` that of the rule.
     """
-    stepper, first, frames = trained.stepper, SEEDS - 1, len(motion) - SEEDS
-    reach = times * radius(motion, len(some), trained)
-    graph = window(motion, some, first, stepper.sizes.materials, stepper.sizes.history, reach).joined()
+    first, frames = SEEDS - 1, len(motion) - SEEDS
+    graph = trained.graph(motion, some, first, times * trained.radius(motion, some))
     made: list[Tensor] = []
     begin, broken = time.perf_counter(), 0
     try:
-        made.extend(roll_out(stepper, graph, frames))
-    except FloatingPointError as error:
-        words = str(error)
-        if "exploded" not in words:
-            raise
-        # The message names the frame, counted from the first predicted one.
-        broken = int(words.split("in frame ")[1].split()[0])
-        lost = torch.full((frames - broken + 1, *motion.x[0, some].shape), math.inf)
-        made = [*_until(trained, motion, some, reach, broken - 1), *lost]
+        made.extend(roll_out(trained.stepper, graph, frames))
+    except FloatingPointError:
+        broken = len(made) + 1  # counted from the first predicted frame
+        made += [torch.full_like(motion.x[0, some], math.inf)] * (frames - len(made))
     seconds = (time.perf_counter() - begin) / max(frames, 1)
     return as_motion(motion, some, first, torch.stack(made)), SEEDS - 1 + broken if broken else 0, seconds
-
-
-def _until(trained: Trained, motion: Motion, some: Tensor, reach: float, frames: int) -> list[Tensor]:
-    stepper = trained.stepper
-    graph = window(motion, some, SEEDS - 1, stepper.sizes.materials, stepper.sizes.history, reach).joined()
-    return list(roll_out(stepper, graph, frames)) if frames else []
 
 
 def placed(decoder: Decoder, motion: Motion, some: Tensor, samples: Tensor) -> Motion:

@@ -112,7 +112,8 @@ def main() -> None:
             todo.append((label, decoder, {"class": name, "options": {}, "trained": False}))
         if args.pod:
             pod = POD(dim).eval()
-            pod.fit([motion.x for motion in motions(args.data, "train", args.pod)])
+            bodies = motions(args.data, "train", args.pod)
+            pod.fit([motion.x[:, motion.material == k] for motion in bodies for k in motion.material.unique()])
             todo.append(("POD", pod, {"class": "POD", "options": {}, "trained": True, "motions": args.pod}))
         for name, path in named(args.bundle, "--bundle").items():
             todo.append((name, decoder_of(path, dim), {**facts_of(path), "trained": True}))

@@ -94,6 +94,18 @@ def root_at(guess: Motion, truth: Motion) -> float:
     return float(errors[min(NEAR, len(errors)) - 1].sqrt())
 
 
+def mirrored(motion: Motion) -> Motion:
+    """Returns a motion with the first axis mirrored at the middle of the walls; gravity acts along the second one."""
+    low, high = motion.bounds[0]
+    return replace(motion, x=torch.cat([low + high - motion.x[..., :1], motion.x[..., 1:]], 2))
+
+
+def mirror_error(trained: Trained, motion: Motion, some: torch.Tensor, made: Motion) -> float:
+    """Returns how far the roll-out of the mirrored motion is from the mirrored roll-out, relative to the displacements."""
+    other, broken, _ = rolled(trained, mirrored(motion), some)
+    return math.inf if broken else float(physics.relative_displacement_error(mirrored(other), made).nanmean())
+
+
 def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int, keep: float, curves: Curves) -> Errors:
     """Returns all errors of one motion with one choice of its samples; what they are in each frame goes to `curves`."""
     some = chosen(motion, number_of(motion, keep), way, seed)
@@ -109,9 +121,12 @@ def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int,
     curves["samples"].append(physics.motion_mse(made, truth))
     if way == "all":
         return found
+    if (way, seed) == ("fps", 0) and not broken and motion.gravity[0] == 0:
+        found["mirror"] = mirror_error(trained, motion, some, made)
     for name, samples in {"decoder": truth, "full": made}.items():
         if broken and name == "full":
             found |= {f"full_{key}": value for key, value in exploded(broken).items() if key != "exploded"}
+            found["full_over_samples_at_100"] = math.inf
             curves["all"].append(curves["samples"][-1])  # infinite from the explosion on; means of the others would be too good
             continue
         dense = placed(decoder_of(decoder, motion.x.shape[2]), motion, some, samples.x)

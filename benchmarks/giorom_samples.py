@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from _giorom import Errors, Trained, arguments, choices, chosen, gathered, motions, radius, record, rolled, written
+from _giorom import Errors, Trained, arguments, choices, chosen, gathered, motions, record, rolled, written
 from rich.console import Console
 from rich.table import Table
 
@@ -59,7 +59,8 @@ def main() -> None:
             found = {
                 (way, seed): [measure(trained, m, n, way, seed) for m in truths] for way, seed in choices(args.ways, args.seeds)
             }
-            row = {"samples": n, "radius": radius(truths[0], n, trained), **gathered(found)}
+            reach = trained.radius(truths[0], chosen(truths[0], n, *choices(args.ways, 1)[0]))
+            row = {"samples": n, "radius": reach, **gathered(found)}
             rows.append(row)
             console.print(f"{n}: displacement error {100 * row['displacement'][args.ways[0]]['mean']:.2f} %")
         ratio = {}

@@ -3,10 +3,12 @@
     python benchmarks/giorom_sparsity.py --data data/jelly2d data/jelly3d --stepper jelly2d=runs/jelly/model.safetensors
     python benchmarks/giorom_sparsity.py --data data/jelly2d --kept 1/16 1/64 --steps 2 --rounds 1 --multiples 1
 
-The radius follows the number of samples (`radius_of`); a second sweep changes it at one number of samples. GNS on all particles is
-the reference of the same run. Every case runs in a process of its own, in turn; times are medians over steps and rounds, memory is
-the peak of one step beyond what the process has before. Steps go along the true motion, so that all networks see the same graphs;
-a network without a file has random weights, which cost the same. Results: benchmarks/results/giorom/sparsity.json.
+The radius follows the number of samples (`connected_radius`); a second sweep changes it at one number of samples. GNS on all
+particles is the reference of the same run. Every case runs in a process of its own, in turn; times are medians over steps and
+rounds, memory is the peak of one step beyond what the process has before. Steps go along the true motion, so that all networks see
+the same graphs; a network without a file has random weights, which cost the same.
+
+Results: benchmarks/results/giorom/sparsity.json.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from geoops import models
-from geoops.data import radius_of, window
+from geoops.data import connected_radius, window
 from geoops.models import Stepper, StepperSizes
 from geoops.physics import Motion, motion_mse
 
@@ -74,11 +76,11 @@ def measure(case: dict[str, Any]) -> dict[str, Any]:
     (motion,) = motions(Path(case["data"]), "test", 1)
     stepper, sizes = network(case, motion), StepperSizes(motion.x.shape[2], motion.names)
     some = chosen(motion, number_of(motion, case["kept"]), "fps" if case["kept"] < 1 else "all", 0)
-    reach = case["times"] * radius_of(motion, len(some))
+    reach = case["times"] * connected_radius(motion, some)
     first = max(SEEDS - 1, len(motion) // 4)  # bodies hit the floor by then
     names, history = stepper.sizes.materials, stepper.sizes.history
     few = chosen(motion, 64, "random", 0)
-    small = window(motion, few, first, names, history, radius_of(motion, 64)).joined()
+    small = window(motion, few, first, names, history, connected_radius(motion, few)).joined()
     stepper(small.moved(motion.x[first + 1, few]))  # what the first call alone loads
     graph = window(motion, some, first, names, history, reach).joined()
     peak = measured_peak(lambda: stepper.next(graph.moved(motion.x[first + 1, some])))

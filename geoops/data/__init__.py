@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ._windows import WindowBatch as WindowBatch
     from ._windows import Windows as Windows
     from ._windows import chosen_samples as chosen_samples
+    from ._windows import connected_radius as connected_radius
     from ._windows import radius_of as radius_of
     from ._windows import random_walk as random_walk
     from ._windows import smooth_walk as smooth_walk
@@ -85,6 +86,7 @@ _MODULES = {
     "WindowBatch": "_windows",
     "Windows": "_windows",
     "chosen_samples": "_windows",
+    "connected_radius": "_windows",
     "radius_of": "_windows",
     "random_walk": "_windows",
     "smooth_walk": "_windows",
@@ -114,6 +116,7 @@ __all__ = [
     "before_start",
     "check_alike",
     "chosen_samples",
+    "connected_radius",
     "materials_of",
     "observe",
     "parse_scene",

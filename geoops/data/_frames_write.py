@@ -33,13 +33,14 @@ class FrameWriter:
         dt: time of a step.
         about: attributes of the group `geoops`.
         scene: the scene as YAML text.
+        whole: keep nothing after an interruption, either.
 
     Raises:
         FileNotFoundError, PermissionError, IsADirectoryError: the path cannot be written to.
     """
 
-    def __init__(self, path: str | Path, count: int, dt: float, about: Mapping[str, Any], scene: str):
-        self.path, self.steps = Path(path), list[int]()
+    def __init__(self, path: str | Path, count: int, dt: float, about: Mapping[str, Any], scene: str, whole: bool):
+        self.path, self.steps, self._whole = Path(path), list[int](), whole
         self._count, self._dt = count, dt
         self._moving: list[str] = []
         self._target = replacing(self.path)
@@ -56,7 +57,7 @@ class FrameWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        keep = error is None or (isinstance(error, KEPT) and bool(self.steps))
+        keep = error is None or (isinstance(error, KEPT) and bool(self.steps) and not self._whole)
         try:
             if self._file is not None:
                 with self._file:

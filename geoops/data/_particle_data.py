@@ -17,7 +17,7 @@ from geoops.physics import Motion
 from ._frames import Frames
 from ._observe import ENDINGS
 from ._trajectory_read import read_motion
-from ._windows import Choice, Sampling, Windows, chosen_samples, radius_of
+from ._windows import Choice, Sampling, Windows, chosen_samples, connected_radius
 
 SPLITS = ("train", "val", "test")
 
@@ -103,9 +103,13 @@ class ParticleData(LightningDataModule):
         """Reads what a stage (fit, validate, test) needs, and checks that no motion of it is in two splits."""
         needed = {"fit": ["train", "val"], "validate": ["val"], "test": ["test"]}.get(stage or "", list(SPLITS))
         for split in needed:
-            self.motions(split)
+            if split != "val" or self.files("val"):
+                self.motions(split)
         if stage in (None, "fit"):
             self.check_splits()
+            least = (self.dim + 2) * len(self.names)
+            if self.sampling.least < least:
+                raise ValueError(f"data.samples: expected at least d + 2 of each material, {least}, got {self.sampling.least}")
 
     def files(self, split: str) -> list[Path]:
         """Returns the files of a split."""
@@ -135,14 +139,14 @@ class ParticleData(LightningDataModule):
         return self._motions[split]
 
     def check_splits(self) -> None:
-        """Compares the first positions of all motions of training, validation and tests.
+        """Compares the first positions of all motions of the folders train, val, and those whose names begin with test.
 
         Raises:
             ValueError: a motion is in two of them; names both files.
         """
-        folders = sorted(p.name for p in self.root.iterdir() if p.is_dir() and not p.name.startswith("."))
+        tests = sorted(p.name for p in self.root.glob("test*") if p.is_dir())
         seen: dict[str, Path] = {}
-        for folder in ["train", *(f for f in folders if f != "train")]:
+        for folder in dict.fromkeys(["train", "val", *tests, self.test_split]):
             for file in sorted((self.root / folder).glob("*")):
                 if file.suffix.lower() not in ENDINGS or file.name.startswith("."):
                     continue
@@ -182,9 +186,9 @@ class ParticleData(LightningDataModule):
         n = min(max(round(self.keep * len(motion.material)), motion.x.shape[2] + 2), len(motion.material))
         return chosen_samples(motion, n, self.choice, seed)
 
-    def radius(self, motion: Motion, n: int) -> float:
-        """Returns the radius of a sample of n particles."""
-        return radius_of(motion, n, self.sampling.degree)
+    def radius(self, motion: Motion, chosen: Tensor) -> float:
+        """Returns the radius of the edges between particles that are simulated in validation and test."""
+        return connected_radius(motion, chosen, self.sampling.degree)
 
     def facts(self) -> dict[str, Any]:
         """Returns what a record of a training says of its data."""
@@ -194,6 +198,12 @@ class ParticleData(LightningDataModule):
         """Returns endless training batches that go on at the step of the trainer."""
         # Lightning restores its loops before it asks for loaders, so that a resumed run goes on where it was.
         start = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed if self.trainer else 0
+        frames, particles = 1 + self.steps, self.dim + 2
+        for file, motion in zip(self.files("train"), self.motions("train"), strict=True):
+            if len(motion) < frames:
+                raise ValueError(f"{file}: expected at least {frames} frames for {self.steps} steps in a row, got {len(motion)}")
+            if len(motion.material) < particles:
+                raise ValueError(f"{file}: expected at least d + 2 = {particles} particles, got {len(motion.material)}")
         if self.serves == "windows":
             batches: Any = Windows(
                 self.motions("train"),
@@ -257,5 +267,5 @@ def check_alike(where: str, motion: Motion, dim: int, spacing: float) -> None:
 
 
 def digest(motion: Motion) -> str:
-    """Returns a number that motions with the same first positions share."""
-    return hashlib.sha256(np.ascontiguousarray(motion.x[0].numpy()).tobytes()).hexdigest()
+    """Returns a number that motions with the same first positions in single precision share."""
+    return hashlib.sha256(np.ascontiguousarray(motion.x[0].float().numpy()).tobytes()).hexdigest()

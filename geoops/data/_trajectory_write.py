@@ -29,16 +29,25 @@ class TrajectoryWriter(FrameWriter):
         material: for each particle a place in `names`.
         names: names of the materials.
         scene: the scene as YAML text.
+        whole: keep nothing after an interruption, either.
 
     Raises:
         FileNotFoundError, PermissionError, IsADirectoryError: the path cannot be written to.
     """
 
     def __init__(
-        self, path: str | Path, *, box: Box, dt: float, material: Int[Tensor, " particles"], names: Sequence[str], scene: str = ""
+        self,
+        path: str | Path,
+        *,
+        box: Box,
+        dt: float,
+        material: Int[Tensor, " particles"],
+        names: Sequence[str],
+        scene: str = "",
+        whole: bool = False,
     ):
-        self._material = material
-        super().__init__(path, len(material), dt, _about(box, names), scene)
+        self._material = material.long()
+        super().__init__(path, len(material), dt, _about(box, names), scene, whole)
 
     def append(self, particles: Particles, step: int) -> None:
         """Adds a frame: the state after `step` steps.
@@ -63,6 +72,7 @@ class MotionWriter(FrameWriter):
         volume: of each particle.
         scene: the scene as YAML text.
         fields: numbers of each particle that stay the same, such as which ones were simulated.
+        whole: keep nothing after an interruption, either.
 
     Raises:
         FileNotFoundError, PermissionError, IsADirectoryError: the path cannot be written to.
@@ -79,9 +89,10 @@ class MotionWriter(FrameWriter):
         volume: Float[Tensor, " particles"],
         scene: str = "",
         fields: dict[str, Tensor] | None = None,
+        whole: bool = False,
     ):
-        self._fixed = {"material": material, "volume": volume, **(fields or {})}
-        super().__init__(path, len(material), spacing, _about(box, names), scene)
+        self._fixed = {"material": material.long(), "volume": volume, **(fields or {})}
+        super().__init__(path, len(material), spacing, _about(box, names), scene, whole)
 
     def append(self, x: Float[Tensor, "particles dim"], frame: int) -> None:
         """Adds positions in a frame, counted from 0.
@@ -99,7 +110,7 @@ def write_trajectory(path: str | Path, trajectory: Trajectory) -> None:
         FileNotFoundError, PermissionError, IsADirectoryError: the path cannot be written to.
     """
     about = {name: getattr(trajectory, name) for name in ("box", "dt", "material", "names", "scene")}
-    with TrajectoryWriter(path, **about) as out:
+    with TrajectoryWriter(path, **about, whole=True) as out:
         for i, step in enumerate(trajectory.steps.tolist()):
             out.append(trajectory.frame(i), step)
 
@@ -108,10 +119,13 @@ def write_motion(path: str | Path, motion: Motion, fields: dict[str, Tensor] | N
     """Writes a motion, see `MotionWriter`; the file appears whole or not at all.
 
     Raises:
+        ValueError: it has no frames or no particles.
         FileNotFoundError, PermissionError, IsADirectoryError: the path cannot be written to.
     """
+    if motion.x.numel() == 0:
+        raise ValueError(f"{path}: a motion needs frames and particles, got x of shape {tuple(motion.x.shape)}")
     about = {name: getattr(motion, name) for name in ("box", "spacing", "material", "names", "volume", "scene")}
-    with MotionWriter(path, **about, fields=fields) as out:
+    with MotionWriter(path, **about, fields=fields, whole=True) as out:
         for i, x in enumerate(motion.x):
             out.append(x, i)
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from geoops.geometry import Choice, check_samples, choose_samples, degree_radius, sample_spacing
+from geoops.geometry import Choice, check_samples, choose_samples, connecting_radius, degree_radius, sample_spacing
 from geoops.geometry._particle_graph import ParticleGraph
 from geoops.physics import Motion
 
@@ -99,8 +99,8 @@ class Windows:
         self.strain, self.restore = strain, restore
         self.seed, self.start = seed, start
         for motion in self.motions:
-            if len(motion) < 2 + steps:
-                raise ValueError(f"a window with {steps} frames after it needs motions of {2 + steps} frames, got {len(motion)}")
+            if len(motion) < 1 + steps:
+                raise ValueError(f"a window with {steps} frames after it needs motions of {1 + steps} frames, got {len(motion)}")
 
     def __iter__(self) -> Iterator[WindowBatch]:
         return (self[i] for i in count(self.start))
@@ -119,7 +119,7 @@ class Windows:
     def _one(self, draw: np.random.Generator, n: int) -> tuple[ParticleGraph, Tensor]:
         motion = self.motions[draw.integers(len(self.motions))]
         n = min(n, len(motion.material))
-        last = int(draw.integers(1, len(motion) - self.steps))
+        last = int(draw.integers(0, len(motion) - self.steps))
         way = self.sampling.choices[draw.integers(len(self.sampling.choices))]
         chosen = chosen_samples(motion, n, way, int(draw.integers(2**31)))
         radius = radius_of(motion, n, self.sampling.degree) * (1 + self.sampling.jitter * draw.uniform(-1, 1))
@@ -153,13 +153,14 @@ def window(
         radius: of the edges.
 
     Raises:
-        ValueError: a material is not among the names.
+        ValueError: a material is not among the names; a sample is there twice, or not in the motion; there are fewer than d + 2.
     """
+    check_samples(chosen, *motion.x.shape[1:])
     if unknown := [name for name in motion.names if name not in names]:
         raise ValueError(f"the material {unknown[0]!r} was not there in the training, which had {', '.join(names)}")
     x = motion.x[max(0, last - history) : last + 1, chosen]
     if (missing := history + 1 - len(x)) > 0:
-        x = torch.cat([before_start(motion.x[0], motion.x[1], motion.gravity, missing, motion.material)[:, chosen], x])
+        x = torch.cat([before_start(motion.x[0], motion.x[1], motion.gravity, missing, motion.body)[:, chosen], x])
     numbers = torch.tensor([list(names).index(name) for name in motion.names], device=x.device)
     spacing = sample_spacing(float(motion.volume.sum()), len(chosen), x.shape[2])
     return ParticleGraph(
@@ -175,12 +176,28 @@ def window(
 
 
 def radius_of(motion: Motion, n: int, degree: float | None = None) -> float:
-    """Returns the radius in which a sample of n particles has about `degree` neighbours.
+    """Returns the radius in which a sample of n particles has about `degree` neighbours, which training windows take.
 
-    See `geoops.geometry.degree_radius`.
+    See `geoops.geometry.degree_radius`; whether such samples hang together only `connected_radius` knows.
     """
     d = motion.x.shape[2]
     return degree_radius(sample_spacing(float(motion.volume.sum()), n, d), d, degree)
+
+
+def connected_radius(motion: Motion, chosen: Int[Tensor, " samples"], degree: float | None = None) -> float:
+    """Returns the radius of a roll-out: that of `radius_of`, or more where a body of the sample would fall into parts at the start.
+
+    Raises:
+        ValueError: the sample does not hang together at a radius of up to half of the box.
+    """
+    x = motion.x[0]
+    return connecting_radius(
+        x[chosen],
+        sample_spacing(float(motion.volume.sum()), len(chosen), x.shape[1]),
+        degree=degree,
+        body=motion.body[chosen],
+        most=float((motion.bounds[:, 1] - motion.bounds[:, 0]).max()) / 2,
+    )
 
 
 def chosen_samples(motion: Motion, n: int, way: Choice, seed: int) -> Int[Tensor, " samples"]:

@@ -12,6 +12,7 @@ from ._choose import Choice as Choice
 from ._choose import check_samples as check_samples
 from ._choose import choose_samples as choose_samples
 from ._choose import near_surface as near_surface
+from ._connect import bodies as bodies
 from ._connect import components as components
 from ._connect import connecting_radius as connecting_radius
 from ._connect import degree_radius as degree_radius

@@ -58,6 +58,14 @@ def components(edge_index: Int[Tensor, "2 edges"], n: int) -> Int[Tensor, " {n}"
     return torch.from_numpy(connected_components(joined, directed=False)[1]).long().to(edge_index.device)
 
 
+def bodies(
+    points: Float[Tensor, "points dim"], radius: float, kind: Int[Tensor, " points"] | None = None
+) -> Int[Tensor, " points"]:
+    """Returns the number of the body of each point: what hangs together by edges of a radius, between points of one kind."""
+    edges = ops.radius_graph(points.detach(), radius)
+    return components(edges if kind is None else edges[:, kind[edges[0]] == kind[edges[1]]], len(points))
+
+
 def connecting_radius(
     points: Float[Tensor, "points dim"],
     spacing: float,
@@ -77,9 +85,8 @@ def connecting_radius(
         points: samples at the start.
         spacing: s, distance between samples that fill the bodies evenly (`sample_spacing`).
         degree: k, mean number of neighbours; 12 in two dimensions and 20 in three if it is not given.
-        body: number of the body of each point.
-        cloud: all points, of which `points` are some. Where there are no body numbers, bodies are what hangs together in the graph
-            of the cloud at the radius for its own density; without either all points are one body.
+        body: number of the body of each point; where it is not given, bodies are what hangs together in the cloud.
+        cloud: all points, of which `points` are some, see `bodies`; without either all points are one body.
         most: largest radius that is allowed, such as half of the domain; if it is not given, the longest side of the box around
             the points.
 
@@ -95,19 +102,21 @@ def connecting_radius(
     x = points.detach()
     r = degree_radius(spacing, dim, k)
     if body is None:
-        body = _bodies(x, r, cloud)
+        body = torch.zeros_like(x[:, 0], dtype=torch.int64)
+        if cloud is not None:
+            body = bodies(cloud, r * (n / len(cloud)) ** (1 / dim))[ops.nearest(x, cloud.detach())]
     elif len(body) != n:
         raise ValueError(f"connecting_radius: expected the body of each of {n} points, got {len(body)}")
     everything = x if cloud is None else cloud.detach()
     limit = max(r, float((everything.amax(0) - everything.amin(0)).max())) if most is None else most
-    bodies, found = len(body.unique()), n
+    there, found = len(body.unique()), n
     while r <= limit:
-        found = len(_within(x, r, body).unique())
-        if found == bodies:
+        found = len(bodies(x, r, body).unique())
+        if found == there:
             return r
         r *= _STEP
     raise ValueError(
-        f"disconnected graph at any affordable radius: up to {limit:.4g}, {n} points of {bodies} bodies at a spacing of "
+        f"disconnected graph at any affordable radius: up to {limit:.4g}, {n} points of {there} bodies at a spacing of "
         f"{spacing:.4g} are in {found} parts; take more samples, choose them by farthest points, or number the bodies apart"
     )
 
@@ -152,17 +161,3 @@ def _simplex_edges(points: Tensor) -> Tensor:
     simplices = torch.from_numpy(made.simplices).long()
     sides = [simplices[:, list(pair)] for pair in combinations(range(simplices.shape[1]), 2)]
     return torch.cat([*sides, torch.from_numpy(made.coplanar[:, [0, 2]]).long()]).T
-
-
-def _bodies(x: Tensor, r: float, cloud: Tensor | None) -> Tensor:
-    """Returns which part of the cloud each point is in."""
-    if cloud is None:
-        return torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    own = r * (len(x) / len(cloud)) ** (1 / x.shape[1])
-    return components(ops.radius_graph(cloud.detach(), own), len(cloud))[ops.nearest(x, cloud.detach())]
-
-
-def _within(x: Tensor, r: float, body: Tensor) -> Tensor:
-    """Returns the parts of the graph of edges within bodies."""
-    edges = ops.radius_graph(x, r)
-    return components(edges[:, body[edges[0]] == body[edges[1]]], len(x))

@@ -1,6 +1,7 @@
 """`geoops rollout`: a scene or the beginning of a motion in, the motion of all its particles out."""
 
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +12,12 @@ from rich.table import Table
 from torch import Tensor
 
 from geoops import configs
-from geoops.data import MotionWriter, Scene, check_alike, read_motion, read_scene, window
-from geoops.geometry import check_samples, choose_samples, connecting_radius, sample_spacing
+from geoops.data import MotionWriter, Scene, check_alike, connected_radius, read_motion, read_scene, window
+from geoops.geometry import check_samples, choose_samples
 from geoops.inference._simulate import check_device, tracked, use_threads
 from geoops.io._atomic import check_writable
 from geoops.learning import as_motion, default_decoder, make_decoder, read_stepper, roll_out
-from geoops.models import Decoder
+from geoops.models import Decoder, Stepper
 from geoops.physics import Motion, motion_mse
 
 ENDINGS = (".vtkhdf", ".hdf")
@@ -81,6 +82,7 @@ def rollout(
     overwrite: bool = False,
     device: str = "cpu",
     progress: bool = True,
+    network_class: type[Stepper] | None = None,
 ) -> RolloutReport:
     """Simulates a sample of the particles of a scene with a trained stepper, and places the others with a decoder.
 
@@ -95,7 +97,7 @@ def rollout(
         decoder: what places the other particles: the class of a decoder without training (MovingLeastSquares, FlowMap,
             InverseDistance, ...), a file of `geoops fit`, or the name of a packaged decoder. Unless given FlowMap if there is
             water or sand, and MovingLeastSquares elsewhere.
-        samples: how many particles are simulated; the share of the stepper's training unless given.
+        samples: how many particles are simulated; unless given the share of the stepper's training, within the numbers of it.
         choice: how they are chosen, fps, random or boundary; as in the training unless given.
         frames: how many are predicted; as many as the scene or the motion has unless given.
         seed: of the choice.
@@ -104,12 +106,13 @@ def rollout(
         overwrite: replace the file if there is one.
         device: where it computes, cpu or cuda.
         progress: show a progress bar.
+        network_class: of the stepper, if it is not one of `geoops.models`.
 
     Raises:
         FileNotFoundError: the checkpoint, the scene, or the folder of the output is missing.
         FileExistsError: the output is there, and `overwrite` is not given.
-        ValueError: the stepper does not know a material, or has another dimension or time between frames; there are fewer
-            samples than d + 2; the samples do not hang together at any radius; an option does not fit.
+        ValueError: the output is the scene; the stepper does not know a material, or has another dimension or time between
+            frames; there are fewer samples than d + 2; the samples do not hang together at any radius; an option does not fit.
         FloatingPointError: the motion exploded; the output holds the frames before.
     """
     output = Path(output)
@@ -120,7 +123,11 @@ def rollout(
     if output.exists() and not overwrite:
         raise FileExistsError(f"{output} exists; choose another name, or say --overwrite")
     check_writable(output)
-    stepper, meta = read_stepper(checkpoint)
+    if isinstance(scene, str | Path) and Path(scene).resolve() == output.resolve():
+        raise ValueError(f"{output} is the scene itself; choose another name")
+    if str(checkpoint).endswith(".ckpt"):
+        raise ValueError(f"{checkpoint} is the state of a training; take model.safetensors beside the folder checkpoints")
+    stepper, meta = read_stepper(checkpoint, network_class)
     facts, sizes = meta["data"], stepper.sizes
     truth, known = _motion(scene, float(facts["spacing"]))
     check_alike(str(scene) if isinstance(scene, str | Path) else "scene", truth, sizes.dim, float(facts["spacing"]))
@@ -134,20 +141,15 @@ def rollout(
         raise ValueError(f"frames: expected at least 1, got {count}" + (f"; {SEEDS} frames are the start" if known else ""))
     truth, stepper = truth.to(place, torch.float32), stepper.to(place)
     total, dim = len(truth.material), sizes.dim
-    share = max(round(float(facts["keep"]) * total), dim + 2)
-    chosen = _chosen(truth, share if samples is None else samples, choice or facts["choice"], seed)
+    least, most = facts.get("samples") or (dim + 2, total)
+    number = min(max(round(float(facts["keep"]) * total), least, dim + 2), most) if samples is None else samples
+    chosen = _chosen(truth, number, choice or facts["choice"], seed)
+    if not least <= len(chosen) <= most and len(chosen) < total:
+        words = f"{len(chosen)} particles are simulated, the training had {least} to {most}; errors may be larger"
+        warnings.warn(words, stacklevel=2)
     wanted = _wanted(decode, chosen, truth, seed)
     body = truth.material if len(truth.names) > 1 else torch.zeros_like(truth.material)
-    half = float((truth.bounds[:, 1] - truth.bounds[:, 0]).max()) / 2
-    spacing = sample_spacing(float(truth.volume.sum()), len(chosen), dim)
-    radius = connecting_radius(
-        truth.x[0, chosen],
-        spacing,
-        degree=facts["degree"],
-        body=body[chosen] if len(truth.names) > 1 else None,
-        cloud=truth.x[0] if len(truth.names) == 1 else None,
-        most=half,
-    )
+    radius = connected_radius(truth, chosen, facts["degree"])
     graph = window(truth, chosen, first, sizes.materials, sizes.history, radius).joined()
     began = time.perf_counter()
     dense = None if decode == "samples" else _Dense(make_decoder(decoder, dim).to(place), truth, chosen, wanted, body)

@@ -83,8 +83,9 @@ class DecoderFit(ParticleFit):
         data.serves, data.steps = "sequences" if self.network.sequential else "frames", self._frames
 
     def begin(self) -> None:
-        """Lets decoders that have a basis fit it to the training motions."""
-        self.network.fit([motion.x for motion in self.trainer.datamodule.motions("train")])
+        """Lets decoders that have a basis fit it to the bodies of the training motions."""
+        motions = self.trainer.datamodule.motions("train")
+        self.network.fit([motion.x[:, motion.material == k] for motion in motions for k in motion.material.unique()])
 
     def data_facts(self) -> dict[str, Any]:
         """Returns how motions of the training are sampled."""

@@ -103,16 +103,30 @@ def make_decoder(which: str | os.PathLike, dim: int) -> Decoder:
     """Returns a decoder by the name of its class, untrained, or from a file or the name of a packaged one.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the decoder is for another dimension, or the file is none.
+        FileNotFoundError: there is no such class or file.
+        ValueError: the decoder is of a class that has to be trained, or for another dimension, or the file is none.
     """
     cls = getattr(geoops.models, str(which), None)
     if isinstance(cls, type) and issubclass(cls, Decoder):
+        if cls.needs_training or cls is Decoder:
+            raise ValueError(
+                f"{which} places nothing sensible before it is trained: give a file of geoops fit, or one of {', '.join(_ready())}"
+            )
         return cls(dim).eval().requires_grad_(False)
-    decoder = read_decoder(which)
+    try:
+        decoder = read_decoder(which)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; decoders without training are {', '.join(_ready())}") from error
     if decoder.dim != dim:
         raise ValueError(f"{which} is a decoder for {decoder.dim} dimensions, the particles are in {dim}")
     return decoder
+
+
+def _ready() -> list[str]:
+    """Returns the names of the decoders that need no training."""
+    every = {name: getattr(geoops.models, name) for name in dir(geoops.models)}
+    decoders = {name: cls for name, cls in every.items() if isinstance(cls, type) and issubclass(cls, Decoder)}
+    return [name for name, cls in decoders.items() if cls is not Decoder and not cls.needs_training]
 
 
 def find_class(name: str, base: type, where: str) -> Any:

@@ -1,5 +1,6 @@
 """What trainings of steppers and decoders share: the network of a factory, its average, checkpoints and bundles."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,6 +35,9 @@ class ParticleFit(NetworkFit):
         **options: Any,
     ):
         super().__init__(**options)
+        if isinstance(network, nn.Module):
+            kind = type(network).__name__
+            raise TypeError(f"network: expected what builds a network, such as its class or a partial of it, got a {kind}")
         self._factory, self._base = network, base
 
     # Building
@@ -127,7 +131,9 @@ class ParticleFit(NetworkFit):
         """Takes means of what was noted, and the means over motions of the best and the worst choice of samples."""
         self.metrics = {}
         for name, by_sample in self._errors.items():
-            means = [sum(v) / len(v) for v in by_sample.values()]
+            # A motion at rest has no displacement that an error could be relative to.
+            known = [[e for e in v if not math.isnan(e)] for v in by_sample.values()]
+            means = [sum(v) / len(v) if v else math.nan for v in known]
             self.metrics[f"{prefix}/{name}"] = sum(means) / len(means)
             if len(means) > 1:
                 self.metrics |= {f"{prefix}/{name}_low": min(means), f"{prefix}/{name}_high": max(means)}

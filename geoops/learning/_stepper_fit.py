@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from geoops.data import WindowBatch, window
+from geoops.data import WindowBatch, check_alike, window
 from geoops.models._stepper import Stepper, StepperSizes
 from geoops.physics import Motion, motion_mse, relative_displacement_error
 
@@ -85,6 +85,7 @@ class StepperFit(ParticleFit):
         if unroll < 1 or not 0 <= unroll_from <= 1:
             raise ValueError(f"expected unroll >= 1 and unroll_from in [0, 1], got {unroll} and {unroll_from}")
         self._decoder, self._unroll, self._unroll_from, self._clamp = decoder, unroll, unroll_from, clamp
+        self._spacing: float | None = None  # time between frames of the training, where it was another run
 
     def sizes(self) -> StepperSizes:
         """Returns dimension, materials and history of the data."""
@@ -92,11 +93,18 @@ class StepperFit(ParticleFit):
         return StepperSizes(data.dim, data.names, data.history)
 
     def setup(self, stage: str) -> None:
-        """Builds the stepper, and says which batches it needs."""
+        """Builds the stepper, and says which batches it needs.
+
+        Raises:
+            ValueError: a validation motion has a material that the training has not.
+        """
         data = self.trainer.datamodule
         if data is not None:
             data.serves, data.steps = "windows", self._unroll
         super().setup(stage)
+        if stage == "fit" and data.files("val"):
+            for number in range(len(data.motions("val"))):
+                self.motion("val", number)
 
     def begin(self) -> None:
         """Takes the statistics of the training motions."""
@@ -116,6 +124,27 @@ class StepperFit(ParticleFit):
         """Takes the stepper of a bundle."""
         bundle = read_stepper(path)
         self.adopt(bundle.stepper.requires_grad_(True), bundle.meta["options"])
+        self._spacing = float(bundle.meta["data"]["spacing"])
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what a resumed run and its checkpoint have in common: materials in their order, history, time between frames."""
+        facts = self.data_facts()
+        return {**super().identity(), "sizes": facts["sizes"], "spacing": facts["spacing"]}
+
+    def motion(self, split: str, number: int) -> Motion:
+        """Returns a motion of the data on the device of the network.
+
+        Raises:
+            ValueError: the stepper was trained with other materials, or another time between frames.
+        """
+        motion, data = super().motion(split, number), self.trainer.datamodule
+        file = str(data.files(split)[number])
+        check_alike(file, motion, self.network.sizes.dim, self._spacing or motion.spacing)
+        try:
+            self.network.material_numbers(motion.names)
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
+        return motion
 
     # Training
 
@@ -162,7 +191,7 @@ class StepperFit(ParticleFit):
         data, stepper = self.trainer.datamodule, self.network
         chosen = data.sample(motion, seed)
         names, history = stepper.sizes.materials, stepper.sizes.history
-        radius = data.radius(motion, len(chosen))
+        radius = data.radius(motion, chosen)
         first, last = SEEDS - 1, len(motion) - 1
         if last <= first:
             raise ValueError(f"a roll-out starts from {SEEDS} true frames and needs more of them, got a motion of {len(motion)}")

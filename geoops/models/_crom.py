@@ -41,6 +41,8 @@ class CROM(Decoder):
     is a small version.
     """
 
+    needs_training = True
+
     def __init__(self, dim: int, *, rank: int = 12, hidden: int = 64):
         super().__init__(dim)
         if rank < 1 or hidden < 1:

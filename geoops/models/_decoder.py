@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from geoops.geometry import BodyBox
 from geoops.layers import ModeFit
@@ -59,6 +60,9 @@ class Decoder(nn.Module, ABC):
     A subclass is constructed as ``Net(dim, **options)`` and implements `prepare` and `move`. Queries do not see each other: the
     place of a point is the same alone, in a chunk, or among a million others, and does not depend on the order of the samples.
     """
+
+    #: Whether it places nothing sensible before it is trained or fitted.
+    needs_training: bool = False
 
     #: Whether `move` goes on from the frame before (flow maps), so that frames must come one after the other.
     sequential: bool = False
@@ -114,7 +118,16 @@ class Decoder(nn.Module, ABC):
         Args:
             state: from `begin`, or from the frames before.
             samples: positions of the samples in any frames, or in those that follow if the decoder is `sequential`.
+
+        Raises:
+            ValueError: another number of samples than at the start, or another dtype.
         """
+        known = state.start.samples
+        if samples.ndim != 3 or samples.shape[1:] != known.shape or samples.dtype != known.dtype:
+            raise ValueError(
+                f"{type(self).__name__}: expected samples of shape (frames, {len(known)}, {self.dim}) and {known.dtype} as at the "
+                f"start, got {tuple(samples.shape)} and {samples.dtype}"
+            )
         x, own = self.move(state.start, state.own, samples)
         return state.start.within(x), replace(state, own=own)
 
@@ -236,6 +249,7 @@ class _Modes(NamedTuple):
 class ModalDecoder(Decoder):
     r"""Displacements $u(X) / L = c + \sum_k z_k \Psi_k(X)$ in the box of each body at the start, whose longest side is L."""
 
+    needs_training = True
     ridge: float
 
     @abstractmethod
@@ -253,3 +267,9 @@ class ModalDecoder(Decoder):
         z, c = own.fit.amounts((samples - start.samples) / own.size[start.sample_body, None])
         u = c[:, start.query_body] + (own.asked @ z[:, start.query_body, :, None])[..., 0]
         return start.queries + own.size[start.query_body, None] * u, own
+
+
+def learned_weights(weight: Float[Tensor, "*weights k"], score: Float[Tensor, "*scores k"]) -> Float[Tensor, "*scores k"]:
+    r"""Returns $w_i \propto b_i\,\mathrm{softplus}(s_i)$, positive and with the sum 1, of such weights $b_i$ and scores."""
+    w = weight * softplus(score).clamp_min(1e-12)  # all of them can be 0 by rounding
+    return w / w.sum(-1, keepdim=True)

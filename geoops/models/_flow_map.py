@@ -5,12 +5,11 @@ from typing import NamedTuple, final
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from geoops.geometry import Nearest, Neighbourhood, nearest_samples, neighbourhood, spline_shape
 from geoops.layers import mlp
 
-from ._decoder import Decoder, DecoderStart
+from ._decoder import Decoder, DecoderStart, learned_weights
 
 
 class _Flow(NamedTuple):
@@ -133,9 +132,8 @@ class FlowMap(Decoder):
             *(u[:, None].expand(*left.shape[:2], 1) for u in (speed, share)),
         ]
         logit, more = self.weight(torch.cat(seen, -1)).unbind(-1)
-        w = around.weight * softplus(logit)
         amount = share * (self.spline + (around.weight * more).sum(1, keepdim=True))
-        weights = w / w.sum(1, keepdim=True) + amount * spline
+        weights = learned_weights(around.weight, logit) + amount * spline
         velocity = at_queries(mean, G, varied)
         if self.flip and state.velocity is not None and state.sample_velocity is not None:
             change = velocity - at_queries(*split(state.sample_velocity))

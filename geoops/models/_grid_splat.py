@@ -62,6 +62,8 @@ class GridSplat(Decoder):
     Source: Viswanath et al. 2026, "Learning Lagrangian interaction dynamics with sampling-based model order reduction", TMLR.
     """
 
+    needs_training = True
+
     def __init__(
         self,
         dim: int,

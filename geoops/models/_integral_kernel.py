@@ -52,6 +52,8 @@ class IntegralKernel(Decoder):
     arXiv 2407.03925.
     """
 
+    needs_training = True
+
     def __init__(self, dim: int, *, widths: Sequence[int] = (128, 256), radius: float = 0.054, coords: Coordinates = "relative"):
         super().__init__(dim)
         if not radius > 0 or coords not in get_args(Coordinates):

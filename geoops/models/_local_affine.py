@@ -5,13 +5,13 @@ from typing import NamedTuple, final
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import silu, softplus
+from torch.nn.functional import silu
 
 from geoops import ops
 from geoops.geometry import Neighbourhood, nearest_samples, neighbourhood, spline_shape
 from geoops.layers import mlp
 
-from ._decoder import Decoder, DecoderStart
+from ._decoder import Decoder, DecoderStart, learned_weights
 
 
 class _Around(NamedTuple):
@@ -89,8 +89,7 @@ class LocalAffine(Decoder):
         R, _ = ops.polar(G + torch.eye(self.dim, dtype=G.dtype, device=G.device))
         turned = rest @ (R / (h * s)[..., None])
         pairs = silu(self.pair(torch.cat([(around.offset / h[..., None]).expand_as(turned), turned], -1)))
-        w = around.weight * softplus(self.weight(pairs)[..., 0])
-        w = w / w.sum(-1, keepdim=True)
+        w = learned_weights(around.weight, self.weight(pairs)[..., 0])
         moved = start.queries + affine + (w[:, :, None] @ rest)[:, :, 0]
         if self.remainder is None:
             return moved, own

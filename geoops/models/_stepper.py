@@ -75,6 +75,7 @@ class Stepper(nn.Module, ABC):
         self.sizes = sizes
         #: Statistics of the training motions, which are stored with the weights.
         self.scale = MotionScale(sizes.dim)
+        self.register_forward_pre_hook(_check)
 
     @abstractmethod
     def forward(self, graph: ParticleGraph) -> Float[Tensor, "particles dim"]:
@@ -95,3 +96,25 @@ class Stepper(nn.Module, ABC):
         if unknown := [name for name in names if name not in known]:
             raise ValueError(f"the material {unknown[0]!r} was not there in the training, which had {', '.join(known)}")
         return [known.index(name) for name in names]
+
+
+def _check(stepper: Stepper, inputs: tuple[ParticleGraph, ...]) -> None:
+    """Refuses graphs that would give wrong numbers, or an error far inside.
+
+    Raises:
+        ValueError: dimension, history, materials or dtype are not those of the stepper, or there are no edges.
+    """
+    (graph,), sizes, name = inputs, stepper.sizes, type(stepper).__name__
+    shape, dtype = (sizes.history + 1, sizes.dim), stepper.scale.noise.dtype
+    if tuple(graph.positions.shape[1:]) != shape:
+        raise ValueError(
+            f"{name}: expected positions of shape (particles, {shape[0]}, {shape[1]}), a history of {sizes.history} velocities, "
+            f"got {tuple(graph.positions.shape)}"
+        )
+    if graph.positions.dtype != dtype:
+        raise ValueError(f"{name}: expected positions of {dtype} as its weights are, got {graph.positions.dtype}; use .to(dtype)")
+    if graph.edge_index is None:
+        raise ValueError(f"{name}: the graph has no edges; call graph.joined() first")
+    material, last = graph.material, len(sizes.materials) - 1
+    if len(material) and material.device.type == "cpu" and not 0 <= int(material.min()) <= int(material.max()) <= last:
+        raise ValueError(f"{name}: expected materials from 0 to {last}, got {int(material.min())} to {int(material.max())}")

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import itertools
 import math
 import unittest
 from typing import Any
@@ -92,20 +93,20 @@ class DecoderSuite:
 
     def test_chunks(self):
         """Places a query the same alone, in a chunk and among others, and nothing where there is none."""
-        for dim in self.dims:
-            decoder, (samples, queries) = self.ready(dim), self.bodies(dim)
+        for dim, dtype in itertools.product(self.dims, (torch.float32, torch.float64)):
+            decoder, (samples, queries) = self.ready(dim, dtype), self.bodies(dim, dtype)
             whole = self.run(decoder, samples, queries)
             for chunk in (1, 7):
-                assert largest(whole, self.run(decoder, samples, queries, chunk=chunk)) <= self.atol
+                assert largest(whole, self.run(decoder, samples, queries, chunk=chunk)) <= 1e-6
             assert self.run(decoder, samples, queries[:0]).shape == (3, 0, dim)
 
     def test_order(self):
         """Does not depend on the order of samples or queries."""
-        for dim in self.dims:
-            decoder, (samples, queries) = self.ready(dim), self.bodies(dim)
+        for dim, dtype in itertools.product(self.dims, (torch.float32, torch.float64)):
+            decoder, (samples, queries) = self.ready(dim, dtype), self.bodies(dim, dtype)
             whole = self.run(decoder, samples, queries)
-            assert largest(whole, self.run(decoder, samples.flip(1), queries)) <= self.atol
-            assert largest(whole.flip(1), self.run(decoder, samples, queries.flip(0))) <= self.atol
+            assert largest(whole, self.run(decoder, samples.flip(1), queries)) <= 1e-6
+            assert largest(whole.flip(1), self.run(decoder, samples, queries.flip(0))) <= 1e-6
 
     def test_frames(self):
         """Places frames together as one by one; a decoder that is not sequential in any order."""

@@ -194,7 +194,7 @@ def test_published_steppers_have_the_published_noise(recipe, overlay, place):
         Dry(resolved, name=run, command="")
     config = caught.value.args[0]
     data = config.get("fit", config).data
-    assert (data.history, data.noise, data.strain, data.restore) == (5, 3e-4, 0, False)
+    assert (data.history, data.noise, data.strain, data.restore, data.symmetric) == (5, 3e-4, 0, False, False)
 
 
 KILLER = """

@@ -181,8 +181,8 @@ def test_files_that_are_none(copied, tmp_path):
 
 def test_motions_that_are_too_short(copied):
     d = data(copied)
-    d.steps = 19
-    with pytest.raises(ValueError, match="a window with 19 frames after it needs motions of 21 frames, got 20"):
+    d.steps = 20
+    with pytest.raises(ValueError, match=r"train/00000\.vtkhdf: expected at least 21 frames for 20 steps in a row, got 20"):
         d.train_dataloader()
 
 
@@ -203,3 +203,47 @@ def test_motions_that_are_too_short(copied):
 def test_options_that_do_not_fit(folder, options, words, unchecked):
     with pytest.raises(ValueError, match=words):
         data(folder, **options)
+
+
+def test_a_copy_in_another_precision_is_found(copied):
+    motion = random_motion(60, seed=20, frames=20, dtype=torch.float64)
+    (copied / "test" / "00020.vtkhdf").unlink()
+    write_motion(copied / "test" / "00020.vtkhdf", motion)
+    write_motion(copied / "train" / "00099.vtkhdf", motion.to("cpu", torch.float32))
+    with pytest.raises(ValueError, match=r"test/00020\.vtkhdf begins with the same positions as .*train/00099\.vtkhdf"):
+        data(copied).setup("fit")
+
+
+def test_how_samples_are_chosen_is_an_option(folder):
+    """Defect 13: in training by `choices`, in evaluation by `choice`."""
+    first = {}
+    for way in ("fps", "random", "boundary"):
+        d = data(
+            folder, choices=(way,), samples=(20, 20), particles_per_step=20, keep=1 / 3, choice=way, noise=0.0, symmetric=False
+        )
+        motion = d.motions("train")[0]
+        assert torch.equal(d.sample(motion, 3), chosen_samples(motion, 20, way, 3))
+        first[way] = batches(d, 1)[0].graph.rest
+    assert not torch.equal(first["fps"], first["random"])
+    assert not torch.equal(first["fps"], first["boundary"])
+    spread = {way: torch.pdist(rest).min() for way, rest in first.items()}
+    assert spread["fps"] > 2 * spread["random"]
+
+
+def test_folders_beside_the_splits_are_left_alone(copied):
+    shutil.copytree(copied / "test", copied / "rolled")
+    data(copied).setup("fit")
+
+
+def test_a_set_without_validation(copied):
+    shutil.rmtree(copied / "val")
+    d = data(copied)
+    d.setup("fit")
+    assert len(d.val_dataloader()) == 0
+
+
+def test_samples_that_no_motion_can_have(copied):
+    for file in (copied / "train").glob("*"):
+        write_motion(file, random_motion(60, names=("jelly", "water"), seed=int(file.stem)))
+    with pytest.raises(ValueError, match=r"data\.samples: expected at least d \+ 2 of each material, 8, got 7"):
+        data(copied, samples=(7, 20)).setup("fit")

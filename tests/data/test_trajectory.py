@@ -386,3 +386,37 @@ def test_files_without_a_motion(path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(ValueError, match=r"motion\.vtkhdf is truncated or damaged"):
         read_motion(path)
+
+
+def test_whole_or_not_at_all(path, monkeypatch):
+    """An interruption keeps the frames of a simulation that somebody watches, not those of a file that is written."""
+    motion, plain, frames = random_motion(30), MotionWriter.append, []
+
+    def interrupted(self, x, frame):
+        frames.append(frame)
+        if frame == 3:
+            raise KeyboardInterrupt
+        plain(self, x, frame)
+
+    monkeypatch.setattr(MotionWriter, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_motion(path, motion)
+    assert frames == [0, 1, 2, 3]
+    assert not list(path.parent.iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        record_motion(path, motion, motion.x)
+    assert len(read_motion(path)) == 3
+
+
+def test_what_is_written_can_be_read(path, unchecked):
+    motion = random_motion(30)
+    odd = replace(motion, material=motion.material.to(torch.uint8), volume=motion.volume.double())
+    write_motion(path, odd)
+    assert_same_motion(read_motion(path), motion)
+    for x, words in ((motion.x[:0], "needs frames and particles"), (motion.x[:, :0], "needs frames and particles")):
+        few = replace(motion, x=x, material=motion.material[: x.shape[1]], volume=motion.volume[: x.shape[1]])
+        with pytest.raises(ValueError, match=rf"motion\.vtkhdf: .*{words}"):
+            write_motion(path, few)
+    for dtype in (torch.float16, torch.int64):
+        with pytest.raises(ValueError, match="expected x of float32 or float64"):
+            replace(motion, x=motion.x.to(dtype))

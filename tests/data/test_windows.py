@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from geoops.data import Sampling, Windows, chosen_samples, radius_of, random_walk, smooth_walk, window
-from geoops.geometry import connecting_radius, sample_spacing
+from geoops.data import Sampling, Windows, chosen_samples, connected_radius, radius_of, random_walk, smooth_walk, window
+from geoops.data.particles import random_scene
+from geoops.geometry import bodies, sample_spacing
+from geoops.learning import roll_out
 from geoops.models import GIOROM, StepperSizes
+from geoops.physics import Box, Motion
 from geoops.testing import random_motion
 
 
@@ -95,17 +98,17 @@ def test_noise_of_positions_is_kept_or_taken_back(restore):
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_true_accelerations_reproduce_a_motion(dtype, bound):
-    """Check 3: over 200 frames, through the statistics that accelerations are normalised by."""
+    """Check 3: over 200 frames of a roll-out, through the statistics that accelerations are normalised by."""
     motion = random_motion(40, frames=207, spacing=1e-3, dtype=dtype)
-    scale = GIOROM(StepperSizes(2, ("jelly",)), width=4).to(dtype).scale
-    scale.acceleration_std.fill_(motion.x.diff(n=2, dim=0).std().item())
-    scale.noise.fill_(3e-4)
-    graph = window(motion, torch.arange(40), 5, ("jelly",), 5, 0.1)
-    v, x = graph.positions[:, -1] - graph.positions[:, -2], graph.newest
-    normal = motion.x.double().diff(n=2, dim=0) / scale.acceleration_size
-    for t in range(5, 205):
-        v = v + (normal[t - 1] * scale.acceleration_size).to(dtype)
-        x = x + v
+    stepper = GIOROM(StepperSizes(2, ("jelly",)), width=4).to(dtype)
+    stepper.scale.acceleration_std.fill_(motion.x.diff(n=2, dim=0).std().item())
+    stepper.scale.noise.fill_(3e-4)
+    size = stepper.scale.acceleration_size.double()
+    assert size[0].item() == pytest.approx(math.hypot(motion.x.diff(n=2, dim=0).std().item(), 3e-4), rel=1e-6)
+    normal = iter(motion.x.double().diff(n=2, dim=0)[4:] / size)
+    stepper.forward = lambda graph: (next(normal) * size).to(dtype)
+    graph = window(motion, torch.arange(40), 5, ("jelly",), 5, 0.1).joined()
+    *_, x = roll_out(stepper, graph, 200, clamp=False)
     assert (x - motion.x[205]).abs().max() < bound
 
 
@@ -133,9 +136,7 @@ def test_one_rule_gives_the_radius_of_training_and_of_roll_outs(dim):
     motion = random_motion(400, dim)
     for n, degree in itertools.product((100, 200), (None, 24.0)):
         chosen = chosen_samples(motion, n, "fps", 0)
-        spacing = sample_spacing(motion.volume.sum().item(), n, dim)
-        radius = connecting_radius(motion.x[0, chosen], spacing, degree=degree)
-        assert radius == pytest.approx(radius_of(motion, n, degree), rel=1e-6)
+        assert connected_radius(motion, chosen, degree) == pytest.approx(radius_of(motion, n, degree), rel=1e-6)
     assert radius_of(motion, 100) == pytest.approx(4 ** (1 / dim) * radius_of(motion, 400))
 
 
@@ -187,7 +188,7 @@ def test_every_frame_can_be_the_newest():
         assert torch.equal(motion.x[t], batch.graph.newest)
         assert torch.equal(motion.x[t + 1 : t + 3].transpose(0, 1), batch.future)
         found.add(t)
-    assert found == {1, 2, 3}
+    assert found == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("dim", [2, 3])
@@ -227,11 +228,79 @@ def test_what_does_not_fit(unchecked):
         Sampling(3, 10)
     with pytest.raises(ValueError, match="got 10 and 5"):
         Sampling(10, 5)
-    with pytest.raises(ValueError, match="a window with 4 frames after it needs motions of 6 frames, got 5"):
-        windows([random_motion(30, frames=5)], steps=4)
+    with pytest.raises(ValueError, match="a window with 5 frames after it needs motions of 6 frames, got 5"):
+        windows([random_motion(30, frames=5)], steps=5)
     with pytest.raises(ValueError, match=r"expected at least d \+ 2 = 4 samples, got 3"):
         windows([random_motion(3)], sampling=Sampling(4, 4))[0]
     with pytest.raises(ValueError, match=r"expected at least d \+ 2 = 5 samples, got 4"):
         windows([random_motion(30, 3)], sampling=Sampling(4, 4))[0]
     with pytest.raises(ValueError, match="2 bodies need at least 8 samples"):
         windows([random_motion(30, names=("jelly", "sand"))], sampling=Sampling(5, 5))[0]
+
+
+def test_samples_are_checked():
+    motion = random_motion(60)
+    for wrong, words in (
+        ([3, 3, 4, 5, 6], "the number 3 is there more than once"),
+        ([0, 1, 2], r"expected at least d \+ 2 = 4 samples, got 3"),
+        ([0, 1, 2, 60], "expected numbers from 0 to 59, got 60"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            window(motion, torch.tensor(wrong), 7, ("jelly",), 5, 0.2)
+
+
+def starts(material, dim, seed, variant):
+    """A random scene of few particles, as a motion that stands still."""
+    start, numbers = (scene := random_scene(material, dim, seed, particles=2000, frames=1, variant=variant)).start()
+    return Motion(start.x.float().expand(2, -1, -1), 5e-3, scene.box, numbers, scene.names, start.volume.float())
+
+
+@pytest.mark.parametrize(("material", "dim"), [("jelly", 2), ("water", 3), ("jelly+water", 2), ("plasticine+sand", 3)])
+@pytest.mark.parametrize("variant", ["usual", "geometry", "velocity"])
+def test_samples_of_generated_scenes_hang_together(material, dim, variant):
+    """Check 7: farthest and random points, from all particles to one in 32, in no more parts than all particles are.
+
+    Few particles of a gyroid are several parts; where the others lie closer it is the samples that the radius grows for.
+    """
+    for seed in range(3):
+        motion = starts(material, dim, seed, variant)
+        there = motion.body
+        for ratio, way in itertools.product((1, 2, 4, 8, 16, 32), ("fps", "random")):
+            chosen = chosen_samples(motion, 2000 // ratio, way, seed)
+            radius = connected_radius(motion, chosen)
+            found = bodies(motion.x[0, chosen], radius, motion.material[chosen])
+            assert len(found.unique()) <= len(there.unique())
+            for body in there[chosen].unique():
+                assert len(found[there[chosen] == body].unique()) == 1
+            assert radius <= {"fps": 1.5, "random": 2.5}[way] * radius_of(motion, len(chosen))
+
+
+def thrown(*speeds, frames=8):
+    """Squares of jelly side by side, each with its own speed along the second axis, and no gravity."""
+    axis = torch.linspace(0, 0.1, 10)
+    square = torch.cartesian_prod(axis, axis)
+    x = torch.cat([square + torch.tensor([0.1 + 0.25 * i, 0.4]) for i in range(len(speeds))])
+    v = torch.tensor(speeds).repeat_interleave(100)[:, None] * torch.tensor([0.0, 1.0])
+    steps = torch.arange(frames)[:, None, None]
+    box = Box((32, 32), 1 / 32, gravity=(0.0, 0.0))
+    n = len(x)
+    return Motion(x + steps * v, 5e-3, box, torch.zeros(n, dtype=torch.int64), ("jelly",), torch.full((n,), 1.2e-4))
+
+
+def test_bodies_of_one_material_fly_apart_before_the_start():
+    """Each with its own velocity, not all with their mean."""
+    motion = thrown(0.01, -0.01)
+    assert motion.body.tolist() == [0] * 100 + [1] * 100
+    graph = window(motion, torch.arange(200), 0, ("jelly",), 5, 0.03)
+    v = graph.positions.diff(dim=1)[..., 1]
+    torch.testing.assert_close(v[:100], torch.full((100, 5), 0.01), rtol=0, atol=1e-6)
+    torch.testing.assert_close(v[100:], torch.full((100, 5), -0.01), rtol=0, atol=1e-6)
+
+
+def test_gaps_between_bodies_do_not_widen_the_radius():
+    """Two bodies of one material, alone and beside another material."""
+    motion = thrown(0.0, 0.0, 0.0)
+    several = replace(motion, names=("jelly", "water"), material=torch.tensor([0, 1, 0]).repeat_interleave(100))
+    chosen = torch.arange(0, 300, 2)
+    for scene in (motion, several):
+        assert connected_radius(scene, chosen) == pytest.approx(radius_of(motion, 150), rel=0.11)

@@ -11,14 +11,14 @@ from geoops.data.particles import random_scene
 from geoops.geometry import choose_samples
 from geoops.inference import rollout
 from geoops.learning import export_particles, read_stepper, roll_out
-from geoops.models import GIOROM, FlowMap, IntegralKernel, MovingLeastSquares, StepperSizes
+from geoops.models import GIOROM, FlowMap, IntegralKernel, MovingLeastSquares, Stepper, StepperSizes
 from geoops.physics import Particles, Trajectory, motion_mse
 from geoops.testing import random_motion
 
 OPTIONS = {"width": 8, "before": 1, "after": 1, "lattice": 4, "channels": (4, 6)}
 
 
-def stepper(path, dim=2, names=("jelly", "sand"), scale=1e-6, **options):
+def stepper(path, dim=2, names=("jelly", "sand"), scale=1e-6, samples=None, **options):
     torch.manual_seed(0)
     net = GIOROM(StepperSizes(dim, names), **OPTIONS, **options)
     with torch.no_grad():
@@ -26,7 +26,7 @@ def stepper(path, dim=2, names=("jelly", "sand"), scale=1e-6, **options):
             p.add_(0.05 * torch.randn_like(p))
         net.scale.velocity_std.fill_(0.01)
         net.scale.acceleration_std.fill_(scale)
-    facts = {"keep": 0.25, "choice": "fps", "degree": None, "spacing": 5e-3}
+    facts = {"keep": 0.25, "choice": "fps", "degree": None, "spacing": 5e-3} | ({"samples": samples} if samples else {})
     return export_particles(path, net, options={**OPTIONS, **options}, data=facts)
 
 
@@ -181,28 +181,30 @@ def test_double_precision(checkpoint, out, tmp_path):
     assert read_motion(out).x.dtype == torch.float32
 
 
-def test_an_explosion_keeps_the_frames_so_far(tmp_path, out):
-    wild = stepper(tmp_path / "wild.safetensors", scale=1.0, momentum=False)
-    with pytest.raises(
-        FloatingPointError, match=r"in frame \d+ after the start particle \d+ .*out\.vtkhdf holds the frames up to \d+"
-    ):
-        run(wild, random_motion(80, frames=60), out, clamp=False)
+@pytest.mark.parametrize(("clamp", "scale"), [(False, 1.0), (True, 1e3)])
+def test_an_explosion_keeps_the_frames_so_far(tmp_path, out, clamp, scale):
+    """Within walls one step has to lead far beyond them."""
+    wild = stepper(tmp_path / "wild.safetensors", scale=scale, momentum=False)
+    words = r"in frame \d+ after the start particle \d+ .*out\.vtkhdf holds the frames up to \d+"
+    with pytest.raises(FloatingPointError, match=words):
+        run(wild, random_motion(80, frames=60), out, clamp=clamp)
     found = read_motion(out)
     assert 6 <= len(found) < 60
     assert found.x.isfinite().all()
 
 
 def test_samples_that_fall_apart(checkpoint, out):
-    """A body in two parts has no graph that joins few samples; two bodies of one material are two bodies."""
+    """Two bodies of one material are two bodies; samples at the ends of a long one have no graph that joins them."""
     motion = random_motion(200, frames=10)
     x = motion.x.clone()
     x[:, :100, 0] = 0.12 + 0.3 * (x[:, :100, 0] - 0.5)
     x[:, 100:, 0] = 0.88 + 0.3 * (x[:, 100:, 0] - 0.5)
     report = run(checkpoint, replace(motion, x=x), out, samples=40)
     assert report.samples == 40
-    two = replace(motion, x=x, names=("jelly", "sand"), material=torch.arange(200) % 2)
+    long = motion.x.clone()
+    long[..., 0], long[..., 1] = torch.linspace(0.1, 0.9, 200), 0.5
     with pytest.raises(ValueError, match=r"disconnected graph at any affordable radius: up to .*take more samples"):
-        run(checkpoint, two, out, samples=10, overwrite=True)
+        run(checkpoint, replace(motion, x=long), out, samples=4, choice="random", seed=5, overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -259,3 +261,40 @@ def test_trajectories_of_simulations(checkpoint, out, tmp_path):
     report = run(checkpoint, tmp_path / "whole.vtkhdf", out)
     assert report.frames == 4
     assert torch.equal(read_motion(out).x[:6], motion.x[:6])
+
+
+def test_the_scene_is_not_overwritten(checkpoint, tmp_path):
+    write_motion(tmp_path / "truth.vtkhdf", random_motion(80, frames=12))
+    before = (tmp_path / "truth.vtkhdf").read_bytes()
+    with pytest.raises(ValueError, match=r"truth\.vtkhdf is the scene itself; choose another name"):
+        run(checkpoint, tmp_path / "truth.vtkhdf", tmp_path / "truth.vtkhdf", overwrite=True)
+    assert (tmp_path / "truth.vtkhdf").read_bytes() == before
+
+
+def test_states_of_trainings_are_no_steppers(out):
+    with pytest.raises(ValueError, match=r"last\.ckpt is the state of a training; take model\.safetensors"):
+        run("runs/x/checkpoints/last.ckpt", random_motion(80), out)
+
+
+def test_as_many_samples_as_the_training_had(tmp_path, out):
+    """A share of few particles would be fewer than the stepper has ever seen."""
+    path = stepper(tmp_path / "model.safetensors", samples=[30, 40])
+    motion = random_motion(80, frames=8)
+    assert run(path, motion, out).samples == 30
+    with pytest.warns(UserWarning, match="25 particles are simulated, the training had 30 to 40"):
+        run(path, motion, out, samples=25, overwrite=True)
+
+
+class Mine(Stepper):
+    """A stepper that geoops does not have: free fall."""
+
+    def forward(self, graph):
+        return graph.gravity[graph.scene]
+
+
+def test_steppers_of_others(tmp_path, out):
+    facts = {"keep": 0.25, "choice": "fps", "degree": None, "spacing": 5e-3}
+    path = export_particles(tmp_path / "mine.safetensors", Mine(StepperSizes(2, ("jelly",))), options={}, data=facts)
+    with pytest.raises(ValueError, match="pass its class as network_class"):
+        run(path, random_motion(80, frames=8), out)
+    assert run(path, random_motion(80, frames=8), out, network_class=Mine).samples == 20

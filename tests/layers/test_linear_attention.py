@@ -56,3 +56,28 @@ def test_options_that_do_not_fit(unchecked):
         LinearAttentionOperator(5, 2, 3, branch="both")
     with pytest.raises(ValueError, match="expected heads that divide the width 16, got 3"):
         LinearAttentionOperator(5, 2, 3, width=16, heads=3)
+
+
+@pytest.mark.parametrize(("gate", "sees_state"), [("lattice", False), ("state", True)])
+def test_the_gate_reads_what_it_is_told(gate, sees_state):
+    """Defect 11: which expert is taken depends on the state in the published code, on the place here."""
+    net = LinearAttentionOperator(5, 2, 3, width=16, branch="state", gate=gate)
+    seen = []
+    net.blocks[0].gate.register_forward_hook(lambda _, __, out: seen.append(out))
+    c = torch.rand(1, 9, 2)
+    for _ in range(2):
+        net(torch.randn(1, 9, 5), c)
+    assert torch.equal(*seen) != sees_state
+    net(torch.zeros(1, 9, 5), c)
+    net(torch.zeros(1, 9, 5), c.flip(1))
+    assert torch.equal(seen[-2], seen[-1]) == sees_state
+
+
+def test_dropout_is_in_training_alone():
+    net = LinearAttentionOperator(5, 2, 3, width=16, dropout=0.3)
+    z, c = torch.randn(1, 9, 5), torch.rand(1, 9, 2)
+    assert not torch.equal(net(z, c), net(z, c))
+    net.eval()
+    assert torch.equal(net(z, c), net(z, c))
+    calm = LinearAttentionOperator(5, 2, 3, width=16, dropout=0.0)
+    assert torch.equal(calm(z, c), calm(z, c))

@@ -4,6 +4,7 @@ import functools
 import itertools
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from geoops.data import read_motion
 from geoops.learning import DecoderFit, read_decoder
 from geoops.models import POD, FlowMap, IntegralKernel, LocalAffine, MovingLeastSquares
 from geoops.physics import motion_mse, relative_displacement_error
+from geoops.testing import random_motion
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
@@ -165,7 +167,18 @@ def test_bad_options(options, words, unchecked):
 def test_bad_runs(trainer, particles):
     with pytest.raises(ValueError, match="MovingLeastSquares has no parameters to train: evaluate it with geoops test"):
         fit(trainer(), DecoderFit(MovingLeastSquares), particles())
-    with pytest.raises(ValueError, match="steps of 20 frames need motions of at least 21 frames, got 16"):
+    with pytest.raises(ValueError, match="expected at least 21 frames for 20 steps in a row, got 16"):
         fit(trainer(), DecoderFit(IntegralKernel, frames=20), particles())
     with pytest.raises(TypeError, match="Decoder"):
         fit(trainer(), DecoderFit(lambda dim: torch.nn.Linear(1, 1)), particles())
+
+
+def test_modes_are_those_of_single_bodies(particles, monkeypatch):
+    data = particles()
+    data._motions["train"] = [random_motion(60, frames=16, names=("jelly", "water"), seed=i) for i in range(3)]
+    seen = []
+    monkeypatch.setattr(POD, "fit", lambda self, motions: seen.extend(motions))
+    model = DecoderFit(POD, against=[])
+    model._trainer = SimpleNamespace(datamodule=data, world_size=1)
+    model.setup("test")
+    assert [x.shape for x in seen] == [(16, 30, 2)] * 6

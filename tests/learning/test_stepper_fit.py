@@ -4,6 +4,8 @@ import functools
 import json
 import math
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ import torch
 from geoops.data import WindowBatch, read_motion, write_motion
 from geoops.inference import rollout
 from geoops.learning import StepperFit, read_stepper
-from geoops.models import GIOROM, GNS
+from geoops.models import GIOROM, GNS, StepperSizes
 from geoops.physics import motion_mse
 from geoops.testing import random_motion
 
@@ -275,9 +277,60 @@ def test_bad_runs(trainer, particles):
         fit(trainer(), StepperFit(lambda sizes: torch.nn.Linear(1, 1)), particles())
     with pytest.raises(ValueError, match="needs a ParticleData as datamodule"):
         trainer().fit(StepperFit(tiny), train_dataloaders=[1], val_dataloaders=[1])
-    with pytest.raises(ValueError, match="a window with 20 frames after it needs motions of 22 frames, got 16"):
+    with pytest.raises(ValueError, match="expected at least 21 frames for 20 steps in a row, got 16"):
         fit(trainer(), StepperFit(tiny, unroll=20), particles())
     broken = StepperFit(tiny)
     broken.begin = lambda: broken.network.scale.velocity_std.fill_(math.nan)
     with pytest.raises(FloatingPointError, match=r"the loss of step 0 is .*: lower the learning rate, or unroll fewer steps"):
         fit(trainer(), broken, particles())
+
+
+def test_motions_that_do_not_fit_the_stepper(trainer, particles, tmp_path):
+    """Other materials than those of the training, before the first step; and another time between frames, in tests."""
+    data = particles()
+    path = tmp_path / "stepper.safetensors"
+    model = fit(trainer(max_steps=1), StepperFit(tiny), data)
+    model.export(path, {}, {})
+    data._motions["val"] = [replace(motion, names=("mud",)) for motion in data.motions("val")]
+    with pytest.raises(ValueError, match=r"val/.*the material 'mud' was not there in the training, which had jelly"):
+        fit(trainer(max_steps=1), StepperFit(tiny), data)
+    other = StepperFit(tiny)
+    other.restore(path)
+    slow = particles()
+    slow._motions["test"] = [replace(motion, spacing=2 * motion.spacing) for motion in slow.motions("test")]
+    with pytest.raises(ValueError, match=r"test/.*expected 0\.005 s between frames, got 0\.01; steppers know one time step"):
+        trainer().test(other, datamodule=slow, verbose=False)
+
+
+def test_checkpoints_of_other_data(trainer, particles, tmp_path):
+    """Another history, another order of the materials, or another time between frames is another stepper."""
+    path, t = tmp_path / "c.ckpt", trainer(max_steps=1)
+    fit(t, StepperFit(tiny), particles())
+    t.save_checkpoint(path)
+    with pytest.raises(ValueError, match=r"its sizes is .*'history': 5.* this run has .*'history': 7"):
+        fit(trainer(), StepperFit(tiny), particles(history=7), ckpt_path=path)
+    for changes, words in (
+        ({"names": ("mud",)}, "its sizes is .*jelly.* this run has .*mud"),
+        ({"spacing": 1e-2}, r"its spacing is 0\.005"),
+    ):
+        data = particles()
+        known = {split: data.motions(split) for split in ("train", "val")}
+        data._motions = {split: [replace(motion, **changes) for motion in motions] for split, motions in known.items()}
+        with pytest.raises(ValueError, match=words):
+            fit(trainer(), StepperFit(tiny), data, ckpt_path=path)
+
+
+def test_a_network_in_place_of_what_builds_it():
+    with pytest.raises(TypeError, match=r"expected what builds a network, .* got a GIOROM"):
+        StepperFit(tiny(StepperSizes(2, ("jelly",))))
+
+
+def test_motions_at_rest_have_no_relative_error():
+    model = StepperFit(tiny)
+    model._errors = {"displacement": {0: [math.nan, 0.5]}, "mse": {0: [1.0, 3.0]}, "none": {0: [math.nan]}}
+    model.log_dict = lambda *args, **options: None
+    model._trainer = SimpleNamespace(world_size=1)
+    model.end_evaluation("val")
+    assert model.metrics["val/displacement"] == 0.5
+    assert model.metrics["val/mse"] == 2.0
+    assert math.isnan(model.metrics["val/none"])

@@ -60,6 +60,7 @@ class TestMended(StepperSuite):
 
 class TestMendedFirstRelease(StepperSuite):
     free_fall = False
+    shift_bound = 5e-5
 
     def build(self, dim, materials, history):
         return small(dim, materials, history, preset="v1_fno", skip=True, squeeze=False, **MENDED)

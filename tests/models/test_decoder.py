@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from geoops.geometry import nearest_samples, neighbourhood
 from geoops.models import Decoder, Nearest
+from geoops.models._decoder import learned_weights
 
 
 @torch.no_grad()
@@ -38,3 +40,21 @@ def test_shapes_and_bodies_that_do_not_fit(unchecked):
     body = torch.zeros(60, dtype=torch.int64)
     with pytest.raises(ValueError, match="a body for each of 60 samples and 40 queries"):
         Nearest(2).begin(X, queries, body, body)
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0, 30.0, -1e4])
+def test_learned_weights_are_positive_and_sum_to_one(score, dtype):
+    samples, queries = torch.rand(100, 2, dtype=dtype), torch.rand(200, 2, dtype=dtype)
+    weight = neighbourhood(samples, queries, nearest_samples(samples, queries, 10)).weight
+    w = learned_weights(weight, score * torch.randn_like(weight).abs())
+    assert (w >= 0).all()
+    assert (w.sum(1) - 1).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("wrong", [(3, 59, 2), (3, 1, 2), (60, 2)])
+def test_samples_are_those_of_the_start(wrong, unchecked):
+    state = Nearest(2).begin(torch.rand(60, 2), torch.rand(5, 2))
+    with pytest.raises(ValueError, match=r"Nearest: expected samples of shape \(frames, 60, 2\) and torch.float32 as at the start"):
+        Nearest(2).place(state, torch.rand(wrong))
+    with pytest.raises(ValueError, match=r"got \(3, 60, 2\) and torch\.float64"):
+        Nearest(2).place(state, torch.rand(3, 60, 2, dtype=torch.float64))

@@ -48,15 +48,16 @@ def test_beats_neighbours_at_rest_once_they_are_mixed():
     assert flow < 0.5 * min(errors.values()), (flow, errors)
 
 
+@pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("flip", [0.0, 0.95])
 @torch.no_grad()
-def test_affine_flow_is_exact_trained_or_not(flip):
-    decoder = FlowMap(2, flip=flip).double()
+def test_affine_flow_is_exact_trained_or_not(flip, dim, dtype):
+    decoder = FlowMap(dim, flip=flip).to(dtype)
     for parameter in decoder.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    X, queries = torch.rand(200, 2, dtype=torch.float64), torch.rand(100, 2, dtype=torch.float64)
-    step = torch.tensor([[0.03, 0.05], [-0.04, -0.02]], dtype=torch.float64)
-    powers = [torch.linalg.matrix_power(torch.eye(2, dtype=torch.float64) + step, t) for t in range(20)]
+    X, queries = torch.rand(200, dim, dtype=dtype), torch.rand(100, dim, dtype=dtype)
+    step = torch.tensor([[0.03, 0.05, 0.0], [-0.04, -0.02, 0.01], [0.0, 0.02, -0.01]], dtype=dtype)[:dim, :dim]
+    powers = [torch.linalg.matrix_power(torch.eye(dim, dtype=dtype) + step, t) for t in range(20)]
     frames = torch.stack([X @ A.mT for A in powers])
     assert largest(decoder(frames, queries)[-1], queries @ powers[-1].mT) <= 1e-4
 

@@ -11,6 +11,7 @@ def count(net):
 
 class TestGNS(StepperSuite):
     free_fall = False
+    shift_bound = 5e-5
 
     def build(self, dim, materials, history):
         return GNS(StepperSizes(dim, materials, history), width=16, layers=2, embedding=4)

@@ -81,6 +81,8 @@ def make(
         "spacing": spacing,
     }
     random_scene(seed=0, **scene)  # finds what does not fit
+    if root.exists() and not root.is_dir():
+        raise NotADirectoryError(f"{root} is a file; give a folder")
     if overwrite:
         for folder in FOLDERS:
             for path in (root / folder).glob("[0-9]" * 5 + ".vtkhdf"):
