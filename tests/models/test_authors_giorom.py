@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from geoops.layers import FNO, InteractionBlock
+from geoops.layers import FNO, InteractionBlock, Lattice
 from geoops.layers._interaction import simulator_mlp
 from geoops.models import AuthorsGIOROM, StepperSizes
 from geoops.testing import StepperSuite, random_particles
@@ -122,9 +122,19 @@ def test_far_particles_get_the_same_from_the_lattice():
     net = AuthorsGIOROM(StepperSizes(2, ("a",)), preset="authors2d")
     x = 0.1 + 0.8 * torch.rand(100_000, 2)
     assert abs(net.lattice.coverage(x, net.kernel_in.radius) - 0.43) < 0.02
-    mended = AuthorsGIOROM(StepperSizes(2, ("a",)), preset="authors2d", fixed_lattice=False)
-    places = (x - 0.1) / 0.8 * 31
-    assert mended.lattice.coverage(places, mended.kernel_in.radius) == 1
+    large = Lattice(12, ((0.0, 1.0),) * 3)  # the published lattice and reach of the large scenes in space
+    assert abs(large.coverage(torch.rand(100_000, 3), 0.025) - 0.09) < 0.02
+
+
+@pytest.mark.parametrize(("preset", "dim"), [("authors2d", 2), ("authors3d", 3), ("v1_fno", 2), ("v1_fno", 3)])
+def test_mended_lattices_reach_all_particles(preset, dim):
+    """Check 6, of every preset: the lattice spans the walls, whatever they are."""
+    net = AuthorsGIOROM(StepperSizes(dim, ("a",)), preset=preset, fixed_lattice=False)
+    span = net.lattice.count - 1.0
+    axes = net.lattice.dim
+    assert net.lattice.coverage(span * torch.rand(100_000, axes), net.kernel_in.radius) == 1
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, span])] * axes)
+    assert net.lattice.coverage(corners, net.kernel_in.radius) == 1
 
 
 def test_options_that_do_not_fit(unchecked):
