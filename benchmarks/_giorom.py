@@ -25,6 +25,8 @@ from geoops.learning import as_motion, find_checkpoint, make_decoder, read_meta,
 from geoops.models import Decoder, Stepper
 from geoops.physics import Motion
 
+#: Bundles of trainings and their metrics, under the names of the trainings.
+KEPT = ROOT / "benchmarks" / "checkpoints" / "giorom"
 SEEDS = 6  # true frames that roll-outs start from
 SPLITS = ("test", "test_geometry", "test_velocity")
 STEPS = 20  # frames of a motion whose one-step error is taken
@@ -143,6 +145,12 @@ class Trained:
         sizes = self.stepper.sizes
         check_alike("the motion", motion, sizes.dim, self.spacing)
         return window(motion, some, last, sizes.materials, sizes.history, radius).joined()
+
+
+def metrics_of(path: Path) -> dict[str, Any]:
+    """Returns the metrics of a training, which lie beside its bundle or are kept under its name; empty if they do not."""
+    record = path.with_name("metrics.json") if path.name == "model.safetensors" else KEPT / f"{path.stem}.json"
+    return json.loads(record.read_text()) if record.is_file() else {}
 
 
 def facts_of(path: str) -> dict[str, Any]:

@@ -4,18 +4,20 @@
     python benchmarks/giorom_all.py train --scenes jelly2d
     python benchmarks/giorom_all.py bench --dry-run        # only prints the commands
 
-Trainings and errors run `--jobs` at a time with one thread each, with logs beside the runs; what is timed runs alone.
+Trainings and errors run `--jobs` at a time with one thread each, with logs beside the runs; what is timed runs alone. The stage
+`keep` copies what was trained to benchmarks/checkpoints/giorom, from where later calls take it.
 """
 
 import argparse
-import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from _giorom import KEPT, metrics_of
 from _record import RESULTS, ROOT
 
 MOTIONS = {  # options of geoops data make particles
@@ -32,7 +34,7 @@ DECODERS = {
     "IntegralKernel, published": ("--model.network", "geoops.models.IntegralKernel", "--model.network.coords", "source"),
     "GridSplat, published": ("--model.network", "geoops.models.GridSplat", "--model.network.authors", "true"),
 }
-STAGES = ("data", "train", "bench")
+STAGES = ("data", "train", "keep", "bench")
 TIMED = ("sparsity", "scale")
 
 
@@ -53,8 +55,26 @@ def options() -> argparse.Namespace:
 
 
 def bundle(args: argparse.Namespace, name: str) -> Path:
-    """Returns the file of a training."""
-    return args.runs / "particles" / name / "model.safetensors"
+    """Returns the file of a training: that of a run, or one that is kept or packaged."""
+    run, kept = args.runs / "particles" / name / "model.safetensors", f"{name}.safetensors"
+    places = (run, KEPT.relative_to(ROOT) / kept, Path("geoops/checkpoints/particles") / kept)
+    return next((path for path in places if (ROOT / path).is_file()), run)
+
+
+def keep(args: argparse.Namespace) -> None:
+    """Copies bundles of finished runs and their metrics to where the repository keeps them."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for path in sorted((ROOT / args.runs / "particles").glob("*/model.safetensors")):
+        name = path.parent.name
+        if name in known_names():
+            shutil.copyfile(path, KEPT / f"{name}.safetensors")
+            shutil.copyfile(path.with_name("metrics.json"), KEPT / f"{name}.json")
+
+
+def known_names() -> set[str]:
+    """Returns the names of all trainings."""
+    steppers = {scene if name == "ours" else f"{scene}-{name}" for scene in MOTIONS for name in STEPPERS}
+    return steppers | {decoder_name(scene, name) for scene in MOTIONS for name in decoders(scene)}
 
 
 def decoder_name(scene: str, name: str) -> str:
@@ -72,9 +92,8 @@ def best_decoder(args: argparse.Namespace, scene: str) -> str:
     errors = {}
     for name in decoders(scene):
         path = bundle(args, decoder_name(scene, name))
-        record = path.with_name("metrics.json")
-        if path.is_file() and record.is_file():
-            errors[str(path)] = json.loads(record.read_text())["results"]["val/displacement"]
+        if (ROOT / path).is_file() and (metrics := metrics_of(path)):
+            errors[str(path)] = metrics["results"]["val/displacement"]
     return min(errors, key=lambda path: errors[path]) if errors else "LocalAffine"
 
 
@@ -85,7 +104,7 @@ def trainings(args: argparse.Namespace) -> list[tuple[str, list[str]]]:
         named = {scene if name == "ours" else f"{scene}-{name}": (scene, more) for name, more in STEPPERS.items()}
         named |= {decoder_name(scene, name): (f"{scene}-decoder", DECODERS[name]) for name in decoders(scene)}
         for name, (recipe, more) in named.items():
-            if bundle(args, name).is_file():
+            if (ROOT / bundle(args, name)).is_file():
                 continue
             place = ["--runs", str(args.runs), "--name", f"particles/{name}", "--data.root", str(args.data / scene)]
             place += ["--threads", "1", "--ckpt_path", "last"]  # an interrupted training goes on
@@ -155,6 +174,8 @@ def main() -> None:
                 )
     if "train" in args.stages:
         side_by_side(trainings(args))
+    if "keep" in args.stages and not args.dry_run:
+        keep(args)
     if "bench" in args.stages:
         left = benchmarks(args)
         alone = [entry for entry in left if entry[0] in ("ablation", *TIMED)]

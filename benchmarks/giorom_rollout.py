@@ -9,7 +9,6 @@ them there is nothing to decode. Results: benchmarks/results/giorom/rollout-MATE
 """
 
 import argparse
-import json
 import math
 from collections import defaultdict
 from dataclasses import replace
@@ -28,6 +27,7 @@ from _giorom import (
     decoder_of,
     facts_of,
     gathered,
+    metrics_of,
     motions,
     named,
     number_of,
@@ -138,12 +138,9 @@ def measure(trained: Trained, decoder: str, motion: Motion, way: str, seed: int,
 
 
 def history(path: str) -> list[dict[str, float]]:
-    """Returns validation errors during the training, if its record lies beside the bundle."""
-    record = Path(path).with_name("metrics.json")
-    if not record.is_file():
-        return []
+    """Returns validation errors during the training, if they are known."""
     keys = ("step", "elapsed", "val/one_step", "val/rollout_mse", "val/free_fall_mse")
-    return [{key: row[key] for key in keys if key in row} for row in json.loads(record.read_text())["history"]]
+    return [{key: row[key] for key in keys if key in row} for row in metrics_of(Path(path)).get("history", [])]
 
 
 def main() -> None:
