@@ -300,7 +300,7 @@ def test_steppers_of_others(tmp_path, out):
     assert run(path, random_motion(80, frames=8), out, network_class=Mine).samples == 20
 
 
-@pytest.mark.parametrize("name", ["jelly2d", "plasticine2d"])
+@pytest.mark.parametrize("name", ["jelly2d", "plasticine2d", "water2d"])
 def test_packaged_steppers_go_on_with_packaged_scenes(name, out):
     report = run(f"particles/{name}", name, out, frames=3)
     assert (report.samples, report.particles, len(read_motion(out))) == (250, 4000, 4)
