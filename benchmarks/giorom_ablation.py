@@ -61,7 +61,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "dropout": ("AuthorsGIOROM", SMALL | MENDED | {"dropout": 0.3}),
     "published": ("AuthorsGIOROM", SMALL),
     "ours": ("GIOROM", {}),
-    "noise kept": ("GIOROM", {}),
+    "published noise": ("GIOROM", {}),
     "density, no rest shape": ("GIOROM", {"reference": "none"}),
     "no momentum": ("GIOROM", {"momentum": False}),
     "no lattice": ("GIOROM", {"processor": "none"}),
@@ -113,7 +113,9 @@ def train(args: argparse.Namespace, name: str) -> Path:
     runs.mkdir(parents=True, exist_ok=True)
     cls, more = VARIANTS[name]
     network = {"class_path": f"geoops.models.{cls}", "init_args": more}
-    data = {} if cls == "GIOROM" and name != "noise kept" else PUBLISHED_NOISE
+    data = PUBLISHED_NOISE if cls != "GIOROM" or name == "published noise" else {}
+    if cls != "GIOROM":
+        data = data | {"symmetric": False}  # these do not see gravity, which is turned with the axes
     overlay.write_text(yaml.safe_dump({"data": data, "model": {"network": network}}))
     seconds = round(60 * args.minutes)
     time = f"00:{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"

@@ -142,7 +142,8 @@ def rollout(
     truth, stepper = truth.to(place, torch.float32), stepper.to(place)
     total, dim = len(truth.material), sizes.dim
     least, most = facts.get("samples") or (dim + 2, total)
-    number = min(max(round(float(facts["keep"]) * total), least, dim + 2), most) if samples is None else samples
+    share = total if facts["keep"] >= 1 else min(max(round(float(facts["keep"]) * total), least, dim + 2), most)
+    number = share if samples is None else samples
     chosen = _chosen(truth, number, choice or facts["choice"], seed)
     if not least <= len(chosen) <= most and len(chosen) < total:
         words = f"{len(chosen)} particles are simulated, the training had {least} to {most}; errors may be larger"
