@@ -156,9 +156,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(here, geoops, recipe):
         ("stepper", ["--model.network.init_args.processor", "cnn"], 2, "cnn"),
         ("stepper", ["--data.root", "nowhere"], 1, "no folder nowhere; make one with geoops data make particles nowhere"),
         ("stepper", ["--data.choices", "[even]"], 2, "even"),
-        ("stepper", ["--model.unroll", "30"], 1, "a window with 30 frames after it needs motions of 32 frames, got 14"),
+        ("stepper", ["--model.unroll", "30"], 1, "expected at least 31 frames for 30 steps in a row, got 14"),
         ("stepper", ["--trainer.max_steps", "-1"], 1, "training has no end"),
-        ("decoder", ["--model.frames", "30"], 1, "steps of 30 frames need motions of at least 31 frames, got 14"),
+        ("decoder", ["--model.frames", "30"], 1, "expected at least 31 frames for 30 steps in a row, got 14"),
         ("decoder", ["--model.network", "geoops.models.MovingLeastSquares"], 1, "has no parameters to train"),
     ],
 )

@@ -15,7 +15,7 @@ from geoops.testing import random_motion
 class Formula(Stepper):
     """Accelerations that a function gives; `seen` keeps what it was asked."""
 
-    def __init__(self, function, names=("jelly",)):
+    def __init__(self, function, names=("jelly", "sand")):
         super().__init__(StepperSizes(2, names))
         self.function, self.seen = function, []
 
@@ -99,9 +99,9 @@ def test_errors_of_one_step():
     motion = random_motion(40, dtype=torch.float64)
     truth = motion.x[6] - 2 * motion.x[5] + motion.x[4]
     graph = start(motion)
-    exact = step_errors(Formula(lambda graph: truth), graph, motion.x[6])
+    exact = step_errors(Formula(lambda graph: truth).double(), graph, motion.x[6])
     assert exact.mse < 1e-25
-    nothing = step_errors(Formula(lambda graph: torch.zeros_like(truth)), graph, motion.x[6])
+    nothing = step_errors(Formula(lambda graph: torch.zeros_like(truth)).double(), graph, motion.x[6])
     assert nothing.relative == pytest.approx(1.0)
     assert nothing.mse == pytest.approx(truth.square().sum(1).mean().item())  # the sum over axes
     assert nothing.count == 40
