@@ -70,7 +70,8 @@ def rollouts(results: Path, splits: Iterable[str] = tuple(SPLITS), details: bool
                 rows.append([label, size, *cells, cell(errors, "full_mse_100", way), cell(errors, "frames_until", way, ".0f")])
                 falls = falls or [number(value(errors, f"{kind}_mse_100", way)) for kind in ("fall", "ballistic")]
                 wide = f"{label}, {way}"
-                detail = ("centre_of_mass", "kinetic_energy", "outside", "displacement_100", "decoder_displacement_100", "mirror")
+                detail = ("centre_of_mass", "kinetic_energy", "outside", "displacement_100", "decoder_displacement_100")
+                detail += ("earth_movers_at_100", "mirror")
                 for other in errors["mse_100"]:
                     wide = f"{label}, {other}"
                     ratio = cell(errors, "full_over_samples_at_100", other, ".2f")
@@ -97,6 +98,7 @@ def rollouts(results: Path, splits: Iterable[str] = tuple(SPLITS), details: bool
             "outside",
             "displacement, 100",
             "decoder alone, 100",
+            "earth mover's distance, frame 100",
             "mirrored, displacement",
             "all over samples at frame 100",
         ]

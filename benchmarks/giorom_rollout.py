@@ -45,6 +45,7 @@ from geoops.learning import as_motion, free_fall
 from geoops.physics import Motion
 
 Curves = dict[str, list[torch.Tensor]]
+EMD = 512  # points that the earth mover's distance is taken of
 NEAR = 100  # predicted frames of the shorter of the two errors
 console = Console()
 
@@ -68,6 +69,7 @@ def motion_errors(guess: Motion, truth: Motion) -> Errors:
     """Returns errors of positions, means over the frames."""
     near = slice(SEEDS + NEAR)
     short, shorter = replace(guess, x=guess.x[near]), replace(truth, x=truth.x[near])
+    one, other = (replace(m, x=m.x[-1:]) for m in (short, shorter))  # the shape, whichever particle is where
     return {
         "mse_100": float(physics.motion_mse(short, shorter).mean()),
         "mse": float(physics.motion_mse(guess, truth).mean()),
@@ -79,12 +81,15 @@ def motion_errors(guess: Motion, truth: Motion) -> Errors:
         "kinetic_energy": float(physics.kinetic_energy_error(guess, truth).nanmean()),
         "outside": float(physics.outside_fraction(guess)[SEEDS:].mean()),
         "frames_until": float(physics.frames_until(guess, truth)),
+        "chamfer_at_100": float(physics.chamfer_distance(one, other, seeds=0)),
+        "earth_movers_at_100": float(physics.earth_movers_distance(one, other, points=EMD, seeds=0)),
     }
 
 
 def exploded(frame: int) -> Errors:
     """Returns what is left to say of a motion that exploded."""
     lost = dict.fromkeys(("mse_100", "mse", "sum_mse_100", "sum_mse", "displacement_100", "displacement"), math.inf)
+    lost |= dict.fromkeys(("chamfer_at_100", "earth_movers_at_100"), math.inf)
     return lost | {"frames_until": float(frame), "exploded": 1.0}
 
 
